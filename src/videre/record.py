@@ -1,0 +1,138 @@
+"""The evidence record: one JSON line an answer, the same from ask, jobs, evaluate, the server and the page.
+
+Times are seconds from the first displayed frame; boxes are corners in [0, 1] of the displayed frame, whose size in
+pixels stands under `video`. A failed item is a row with `error` and without an answer.
+"""
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+
+from videre.errors import DataError, VidereError
+from videre.types import JSON, Answer, Box, Evidence, Question, ScoreLine, Span, Step, Usage, Video
+
+VERSION = 1
+
+
+@dataclass(frozen=True)
+class Record:
+    """One row read back: the question, what is known of the video, and the answer or the error."""
+
+    id: str
+    video: Mapping[str, JSON]
+    question: Question
+    answer: Answer | None
+    error: Mapping[str, JSON] | None = None
+
+
+def to_row(answer: Answer, *, id: str, video: Video, question: Question) -> dict[str, JSON]:
+    """The record of an answer, ready for `json.dumps`."""
+    evidence = answer.evidence
+    hashes = answer.run.get("frames_sha256", [])
+    scores = evidence.scores or (None,) * len(evidence.seconds)
+    return {
+        "record": VERSION,
+        "id": id,
+        "video": video_facts(video),
+        "question": asdict(question),
+        "frames": [
+            {"seconds": t, "score": s, "sha256": hashes[i] if i < len(hashes) else None}
+            for i, (t, s) in enumerate(zip(evidence.seconds, scores, strict=True))
+        ],
+        "scored": asdict(evidence.scored) if evidence.scored else None,
+        "spans": [asdict(span) for span in evidence.spans],
+        "boxes": [asdict(box) for box in evidence.boxes],
+        "steps": [asdict(step) for step in evidence.steps],
+        "answer": answer.text,
+        "option": answer.option,
+        "parse_ok": answer.option is not None if question.options else True,
+        "rationale": answer.rationale,
+        "confidence": answer.confidence,
+        "ranking": list(answer.ranking),
+        "notes": list(answer.notes),
+        "usage": asdict(answer.usage),
+        "run": dict(answer.run),
+        "error": None,
+    }
+
+
+def error_row(error: Exception, *, id: str, path: str, question: Question | None = None) -> dict[str, JSON]:
+    """The record of an item that failed: its question, and why in one line."""
+    code = error.code if isinstance(error, VidereError) else type(error).__name__
+    return {
+        "record": VERSION,
+        "id": id,
+        "video": {"path": path},
+        "question": asdict(question) if question else None,
+        "error": {"code": code, "message": str(error)},
+    }
+
+
+def video_facts(video: Video) -> dict[str, JSON]:
+    """What the record says of a video."""
+    return {
+        "path": video.path,
+        "duration_seconds": video.duration_seconds,
+        "width_px": video.width_px,
+        "height_px": video.height_px,
+        **video.info,
+        "notes": list(video.notes),
+    }
+
+
+def from_row(row: Mapping[str, JSON]) -> Record:
+    """A record read back from its row.
+
+    Raises:
+        DataError: the row is not an evidence record; the message names the missing key.
+    """
+    try:
+        asked = row.get("question") or {"text": "(not known)", "options": []}
+        question = Question(asked["text"], tuple(asked["options"]))
+        answer = None if row.get("error") else _answer(row)
+        return Record(str(row["id"]), row["video"], question, answer, row.get("error"))
+    except (KeyError, TypeError, ValueError) as error:
+        raise DataError(f"not an evidence record: {error!r}; expected a line that `videre ask --json` wrote") from error
+
+
+def dumps(row: Mapping[str, JSON]) -> str:
+    """The row as one line of strict JSON: no newline inside, ASCII only, and null for a number that is not finite."""
+    return json.dumps(_finite(row), allow_nan=False)
+
+
+def _answer(row: Mapping[str, JSON]) -> Answer:
+    return Answer(
+        row["answer"],
+        option=row["option"],
+        rationale=row["rationale"],
+        confidence=row["confidence"],
+        evidence=_evidence(row),
+        usage=Usage(**row["usage"]),
+        run=row["run"],
+        ranking=tuple(row["ranking"]),
+        notes=tuple(row["notes"]),
+    )
+
+
+def _evidence(row: Mapping[str, JSON]) -> Evidence:
+    scores = tuple(frame["score"] for frame in row["frames"])
+    scored = row["scored"]
+    return Evidence(
+        seconds=tuple(frame["seconds"] for frame in row["frames"]),
+        scores=() if None in scores else scores,
+        spans=tuple(Span(**span) for span in row["spans"]),
+        boxes=tuple(Box(**box) for box in row["boxes"]),
+        steps=tuple(Step(**step) for step in row["steps"]),
+        scored=ScoreLine(tuple(scored["seconds"]), tuple(scored["scores"])) if scored else None,
+    )
+
+
+def _finite(value: JSON) -> JSON:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {str(key): _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return value

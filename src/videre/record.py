@@ -9,7 +9,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
-from videre.errors import DataError, VidereError
+from videre.errors import BUG, DataError, VidereError
 from videre.types import JSON, Answer, Box, Evidence, Question, ScoreLine, Span, Step, Usage, Video
 
 VERSION = 1
@@ -25,17 +25,38 @@ class Record:
     answer: Answer | None
     error: Mapping[str, JSON] | None = None
 
+    def __str__(self) -> str:
+        return self.answer.text if self.answer else f"error: {(self.error or {}).get('message', 'no answer')}"
 
-def to_row(answer: Answer, *, id: str, video: Video, question: Question) -> dict[str, JSON]:
-    """The record of an answer, ready for `json.dumps`."""
+    @property
+    def evidence(self) -> Evidence:
+        """What the answer rests on; empty where there is no answer."""
+        return self.answer.evidence if self.answer else Evidence()
+
+
+def to_row(record: Record) -> dict[str, JSON]:
+    """The record as one JSON object, ready for `dumps`."""
+    if record.answer is None:
+        return _head(record) | {"error": dict(record.error or {})}
+    return _head(record) | _answer_row(record.answer, record.question) | {"error": None}
+
+
+def error_record(error: Exception, *, id: str, path: str, question: Question) -> Record:
+    """The record of an item that failed: its question, and why in one line."""
+    code, exit_code = (error.code, error.exit_code) if isinstance(error, VidereError) else (type(error).__name__, BUG)
+    facts = {"code": code, "message": str(error), "exit_code": exit_code}
+    return Record(id, {"path": path}, question, None, facts)
+
+
+def _head(record: Record) -> dict[str, JSON]:
+    return {"record": VERSION, "id": record.id, "video": dict(record.video), "question": asdict(record.question)}
+
+
+def _answer_row(answer: Answer, question: Question) -> dict[str, JSON]:
     evidence = answer.evidence
     hashes = answer.run.get("frames_sha256", [])
     scores = evidence.scores or (None,) * len(evidence.seconds)
     return {
-        "record": VERSION,
-        "id": id,
-        "video": video_facts(video),
-        "question": asdict(question),
         "frames": [
             {"seconds": t, "score": s, "sha256": hashes[i] if i < len(hashes) else None}
             for i, (t, s) in enumerate(zip(evidence.seconds, scores, strict=True))
@@ -53,19 +74,6 @@ def to_row(answer: Answer, *, id: str, video: Video, question: Question) -> dict
         "notes": list(answer.notes),
         "usage": asdict(answer.usage),
         "run": dict(answer.run),
-        "error": None,
-    }
-
-
-def error_row(error: Exception, *, id: str, path: str, question: Question | None = None) -> dict[str, JSON]:
-    """The record of an item that failed: its question, and why in one line."""
-    code = error.code if isinstance(error, VidereError) else type(error).__name__
-    return {
-        "record": VERSION,
-        "id": id,
-        "video": {"path": path},
-        "question": asdict(question) if question else None,
-        "error": {"code": code, "message": str(error)},
     }
 
 
@@ -88,7 +96,7 @@ def from_row(row: Mapping[str, JSON]) -> Record:
         DataError: the row is not an evidence record; the message names the missing key.
     """
     try:
-        asked = row.get("question") or {"text": "(not known)", "options": []}
+        asked = row["question"]
         question = Question(asked["text"], tuple(asked["options"]))
         answer = None if row.get("error") else _answer(row)
         return Record(str(row["id"]), row["video"], question, answer, row.get("error"))

@@ -1,0 +1,1 @@
+"""Names meet things here: the command line and its catalogue."""

@@ -1,0 +1,65 @@
+"""`--dry-run`: how many frames, tokens and bytes each item would take, before any model is loaded."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from videre import errors
+from videre.apps import catalog
+from videre.apps.answering import Settings
+from videre.apps.inputs import Task
+from videre.errors import DataError, VideoError
+from videre.types import JSON
+
+
+def show(tasks: Sequence[Task | DataError], settings: Settings, *, as_json: bool) -> int:
+    """Prints a line an item; returns 0, or 3 where nothing could be read, or 4 where some could not."""
+    select = catalog.selector(settings.select, k=settings.frames)
+    failed = 0
+    for task in tasks:
+        try:
+            if isinstance(task, DataError):
+                raise task
+            plan = _plan(task, settings, select)
+        except (VideoError, DataError) as error:
+            failed += 1
+            click.echo(f"videre: error: {error}", err=True)
+            continue
+        click.echo(json.dumps(plan) if as_json else _line(plan))
+    if failed == len(tasks):
+        return errors.NO_INPUT
+    return errors.SOME_FAILED if failed else errors.OK
+
+
+def _plan(task: Task, settings: Settings, select: catalog.Selector) -> dict[str, JSON]:
+    from videre.video.look import fitted_px
+    from videre.video.open import open_video
+
+    with open_video(task.path, isolate=True) as video:
+        frames = len(select(video, task.question).seconds)
+        width_px, height_px = fitted_px(video.width_px, video.height_px, settings.side_px)
+    plan = {"id": task.id, "frames": frames, "width_px": width_px, "height_px": height_px}
+    return plan | {"frames_bytes": frames * 3 * width_px * height_px} | _model_costs(settings, plan)
+
+
+def _model_costs(settings: Settings, plan: dict[str, JSON]) -> dict[str, JSON]:
+    if settings.model.startswith(("http://", "https://")) or settings.model.endswith(".py") or ".py:" in settings.model:
+        return {"tokens": None, "note": "only the server or your own code knows its tokens"}
+    from videre.models import builtin, mllm
+
+    path: str | Path = builtin.FOLDER if settings.model == "builtin" else settings.model
+    return mllm.estimate(str(path), plan["frames"], plan["width_px"], plan["height_px"])
+
+
+def _line(plan: dict[str, JSON]) -> str:
+    size = f"{plan['frames']} frames of {plan['width_px']}x{plan['height_px']} px ({plan['frames_bytes'] / 1e6:.1f} MB)"
+    rest = ", ".join(f"{name.replace('_', ' ')} {_number(name, plan[name])}" for name in list(plan)[5:])
+    return f"{plan['id']}: {size}, {rest}"
+
+
+def _number(name: str, value: JSON) -> str:
+    if name.endswith("_bytes") and isinstance(value, int | float):
+        return f"{value / 1e9:.2f} GB" if value > 1e8 else f"{value / 1e6:.1f} MB"
+    return f"{value:,}" if isinstance(value, int) else str(value)

@@ -1,0 +1,156 @@
+"""Names -> things: the only place that knows what "uniform" or "builtin" stands for.
+
+A name may also be a user's own `file.py:function` or `package.module:function`.
+"""
+
+import importlib.util
+from collections.abc import Mapping
+from difflib import get_close_matches
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from videre.errors import ConfigError
+from videre.types import JSON, MLLM, Selector
+
+COMMANDS = {
+    "ask": ("videre.apps.asking:command", "Ask a question about videos and see the evidence."),
+    "doctor": ("videre.apps.doctor:command", "Check decoders, packages, models; say what to mend."),
+    "report": ("videre.apps.reporting:command", "Turn evidence records into one HTML page."),
+    "world": ("videre.apps.worlds:command", "Write videos of the generated world with their truth."),
+}
+"""Command -> where it is written, and the line that `videre --help` shows. A method adds its own here."""
+
+SELECTORS = {
+    "uniform": "videre.video.sample:uniform",
+}
+"""Selector name -> the function that makes it from its settings (`uniform:k=8`)."""
+
+
+def model(name: str, **settings: JSON) -> MLLM:
+    """The model that a name stands for.
+
+    Args:
+        name: "builtin", a hub id or a folder, `http://HOST/v1#MODEL` of an OpenAI-compatible server, or a user's
+            `file.py:function` that returns a model.
+        settings: passed to the loader (`device`, `dtype`, `revision`, ...); None leaves the loader's default.
+
+    Raises:
+        ModelError: the model cannot be loaded.
+        ConfigError: a user's file has no such function.
+    """
+    given = {key: value for key, value in settings.items() if value is not None}
+    if name == "builtin":
+        from videre.models import builtin
+
+        return builtin.load()
+    if name.startswith(("http://", "https://")):
+        return _endpoint(name)
+    if _is_own(name):
+        return own(name)()
+    from videre.models import mllm
+
+    return mllm.load(name, **given)
+
+
+def selector(text: str, *, k: int | None = None) -> Selector:
+    """The selector that `NAME`, `NAME:key=value,...` or `file.py:function` stands for.
+
+    Args:
+        text: as typed after `--select`.
+        k: the number of frames, where the text does not set it and the selector takes one.
+
+    Raises:
+        ConfigError: no such selector, setting, file or function; the nearest name is shown.
+    """
+    name, _, rest = text.partition(":")
+    if name not in SELECTORS:
+        if _is_own(text):
+            return own(text)
+        raise ConfigError(f"no selector {name!r}{_nearest(name, SELECTORS)}; or give your own as file.py:function")
+    settings = _settings(rest, text)
+    if k is not None:
+        settings.setdefault("k", k)
+    try:
+        return _load(SELECTORS[name])(**settings)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"selector {text!r}: {error}") from error
+
+
+def own(text: str) -> Any:
+    """What a user's `file.py:name` or `package.module:name` holds.
+
+    Raises:
+        ConfigError: the file or the name in it does not exist.
+    """
+    place, _, name = text.rpartition(":")
+    module = _module_of_file(Path(place)) if place.endswith(".py") else _module(place)
+    try:
+        return getattr(module, name)
+    except AttributeError:
+        raise ConfigError(f"{place} has no {name!r}{_nearest(name, vars(module))}") from None
+
+
+def _is_own(text: str) -> bool:
+    place, colon, name = text.rpartition(":")
+    return bool(colon) and name.isidentifier() and (place.endswith(".py") or _looks_like_module(place))
+
+
+def _looks_like_module(place: str) -> bool:
+    return all(part.isidentifier() for part in place.split("."))
+
+
+def _module_of_file(path: Path) -> Any:
+    if not path.is_file():
+        raise ConfigError(f"no such file: {path}; expected file.py:function")
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    if spec is None or spec.loader is None:
+        raise ConfigError(f"{path} cannot be imported as Python")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def _module(place: str) -> Any:
+    try:
+        return import_module(place)
+    except ModuleNotFoundError as error:
+        raise ConfigError(f"no module {place!r} can be imported: {error}") from error
+
+
+def _load(place: str) -> Any:
+    module, _, name = place.partition(":")
+    return getattr(import_module(module), name)
+
+
+def _endpoint(url: str) -> MLLM:
+    from videre.models import endpoint
+
+    base_url, _, model_name = url.partition("#")
+    if not model_name:
+        raise ConfigError(f"{url}: name the server's model after a #, such as {base_url}#MODEL")
+    return endpoint.connect(base_url, model_name)
+
+
+def _settings(rest: str, text: str) -> dict[str, JSON]:
+    settings: dict[str, JSON] = {}
+    for part in filter(None, rest.split(",")):
+        key, equals, value = part.partition("=")
+        if not equals:
+            raise ConfigError(f"selector {text!r}: settings are key=value, separated by commas; got {part!r}")
+        settings[key.strip()] = _value(value.strip())
+    return settings
+
+
+def _value(text: str) -> JSON:
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return {"true": True, "false": False, "none": None}.get(text.lower(), text)
+
+
+def _nearest(name: str, names: Mapping[str, Any]) -> str:
+    close = get_close_matches(name, list(names), 1)
+    return f"; did you mean {close[0]!r}?" if close else f"; there are {', '.join(sorted(names)[:8])}"

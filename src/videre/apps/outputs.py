@@ -1,0 +1,107 @@
+"""`-o DIR`: a resumable log of answers, and the files that are derived from it."""
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from videre import __version__, errors, jobs
+from videre.apps.answering import Settings, answerer, exit_code, load
+from videre.apps.inputs import Task
+from videre.apps.progress import noted
+from videre.errors import ConfigError, DataError
+from videre.record import Record, dumps, from_row, to_row
+from videre.types import JSON
+
+NAMES = {"jsonl": "evidence.jsonl", "html": "report.html", "vtt": "spans.vtt", "srt": "spans.srt", "csv": "answers.csv"}
+
+
+def kinds(text: str) -> list[str]:
+    """The formats of `--format`, checked.
+
+    Raises:
+        ConfigError: one of them is not known.
+    """
+    asked = [kind.strip() for kind in text.split(",") if kind.strip()]
+    for kind in asked:
+        if kind not in NAMES:
+            raise ConfigError(f"no format {kind!r}; there are {', '.join(NAMES)}")
+    return asked
+
+
+def into_folder(
+    asked: Sequence[Task | DataError],
+    settings: Settings,
+    folder: Path,
+    *,
+    formats: Sequence[str],
+    new_run: bool,
+    write: Callable[[Record], str],
+    quiet: bool,
+) -> int:
+    """Answers what has no answer yet, prints every record, writes the files; returns the exit code."""
+    model, select = load(settings)
+    work = answerer(model, select, settings)
+    card = dict(model.card)
+    items = [_item(task, settings, card) for task in asked]
+    folder = jobs.new_folder(folder) if new_run else folder
+    manifest = {"videre": __version__, "settings": asdict(settings), "model": card}
+    outcome = jobs.run(
+        items,
+        lambda item: to_row(_worked(item, work)),
+        folder=folder,
+        manifest=manifest,
+        retry_failed=True,
+        quiet=quiet or len(items) < 2,
+    )
+    wanted = {item.id for item in items}
+    records = [from_row(row) for row in jobs.rows(folder) if row["id"] in wanted]
+    for record in records:
+        click.echo(write(record))
+        noted(record, quiet=quiet)
+    if outcome.exit_code not in (errors.OK, errors.SOME_FAILED):
+        click.echo(f"videre: {outcome.message}", err=True)
+        return outcome.exit_code
+    derive(records, folder, formats, aloud=not quiet)
+    return exit_code(records)
+
+
+def derive(records: Sequence[Record], folder: Path, formats: Sequence[str], *, aloud: bool = True) -> None:
+    """Writes the files that can be made again from the records, and says where they are."""
+    for kind in formats:
+        path = folder / NAMES[kind]
+        if kind == "html":
+            _write_page(records, path)
+        else:
+            jobs.replace_file(path, _text(kind, records))
+        if aloud:
+            click.echo(f"videre: wrote {os.path.relpath(path)}", err=True)
+
+
+def _item(task: Task | DataError, settings: Settings, card: dict[str, JSON]) -> jobs.Item:
+    if isinstance(task, DataError):
+        return jobs.Item(jobs.key(error=str(task)), str(task).partition(":")[0], task)
+    inputs = {"video": jobs.file_key(task.path), "settings": asdict(settings), "model": card}
+    return jobs.Item(jobs.key(question=task.question, **inputs), task.id, task, task.path, task.question)
+
+
+def _worked(item: jobs.Item, work: Callable[[Task], Record]) -> Record:
+    if isinstance(item.payload, DataError):
+        raise item.payload
+    return work(item.payload)
+
+
+def _write_page(records: Sequence[Record], path: Path) -> None:
+    from videre import report
+
+    report.write(records, path)
+
+
+def _text(kind: str, records: Sequence[Record]) -> str:
+    from videre import subtitles
+
+    if kind == "jsonl":
+        return "".join(f"{dumps(to_row(record))}\n" for record in records)
+    return {"vtt": subtitles.webvtt, "srt": subtitles.srt, "csv": subtitles.csv_text}[kind](records)

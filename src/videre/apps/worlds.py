@@ -1,0 +1,1 @@
+"""`videre world`: videos of the generated world, with their truth."""

@@ -1,0 +1,122 @@
+"""Road 1: open a video, select moments, look at them, answer; the evidence record comes back."""
+
+import hashlib
+import platform
+import time
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+
+import av
+
+import videre
+from videre.options import listed
+from videre.record import Record, video_facts
+from videre.types import JSON, MLLM, Answer, Evidence, Frames, Question, Selector, Step, System, Video
+from videre.video.look import look
+from videre.video.open import open_video
+from videre.video.sample import uniform
+
+DEFAULT_FRAMES = 8
+DEFAULT_SIDE_PX = 768
+
+
+def ask(
+    video: Video | str | Path,
+    question: Question | str,
+    *,
+    options: Iterable[str] = (),
+    model: MLLM | None = None,
+    select: Selector | None = None,
+    side_px: int | None = DEFAULT_SIDE_PX,
+    seed: int = 0,
+    id: str | None = None,
+) -> Record:
+    """The evidence record of one question about one video; `str(record)` is the answer.
+
+    Args:
+        video: a path, or a video that is open already and stays open.
+        question: the question, as text or with its options.
+        options: the options of a multiple-choice question, where `question` is text.
+        model: who answers; None takes the built-in model, which knows only its generated world.
+        select: which moments are shown; None takes 8 uniform ones.
+        side_px: frames whose longer side is longer than this are scaled down to it; None shows them as they are.
+        seed: written to the run card; decoding is greedy, so that only selectors that draw use it.
+        id: name of the record; None takes the file name.
+
+    Raises:
+        VideoError: the video cannot be read, or may not be.
+        ModelError: the model cannot be loaded or did not answer.
+    """
+    asked = question if isinstance(question, Question) else Question(question, tuple(options))
+    if isinstance(video, str | Path):
+        with open_video(video) as opened:
+            return ask(opened, asked, model=model, select=select, side_px=side_px, seed=seed, id=id)
+    answers = system(model or _builtin(), select or uniform(DEFAULT_FRAMES), side_px=side_px, seed=seed)
+    answer = answers(video, asked)
+    return Record(id or Path(video.path).name, video_facts(video), asked, answer)
+
+
+def system(model: MLLM, select: Selector, *, side_px: int | None = DEFAULT_SIDE_PX, seed: int = 0) -> System:
+    """A model behind a selector: the system that every evaluation and every command runs."""
+
+    def answers(video: Video, question: Question) -> Answer:
+        started = time.perf_counter()
+        evidence = select(video, question)
+        selected = time.perf_counter()
+        frames = look(video, evidence, side_px=side_px)
+        looked = time.perf_counter()
+        answer = model.answer([frames], question)
+        steps = (
+            *evidence.steps,
+            Step("select", {"selector": selector_name(select)}, len(frames), _ms(started, selected)),
+            Step("look", {"moments": len(evidence.seconds)}, f"{frames!r}", _ms(selected, looked)),
+            Step("answer", {"model": model.name}, answer.text, _ms(looked, time.perf_counter())),
+        )
+        shown = shown_evidence(evidence, frames)
+        run = {**run_card(model, select, frames, question, video=video, seed=seed), **answer.run}
+        return replace(answer, evidence=replace(shown, steps=steps), run=run)
+
+    return answers
+
+
+def shown_evidence(evidence: Evidence, frames: Frames) -> Evidence:
+    """The evidence with the true times of the frames that were shown, in place of the moments that were asked for."""
+    seconds = tuple(float(t) for t in frames.seconds)
+    if seconds == evidence.seconds:
+        return evidence
+    kept = evidence.scores if len(evidence.scores) == len(seconds) else ()
+    return replace(evidence, seconds=seconds, scores=kept)
+
+
+def run_card(
+    model: MLLM, select: Selector, frames: Frames, question: Question, *, video: Video, seed: int
+) -> dict[str, JSON]:
+    """What it takes to get this answer again: versions, model, decoder, what was shown, what was asked."""
+    return {
+        "videre": videre.__version__,
+        "python": platform.python_version(),
+        "decoder": video.info.get("decoder", f"pyav {av.__version__}"),
+        "model": dict(model.card),
+        "selector": selector_name(select),
+        "frames_seconds": [float(t) for t in frames.seconds],
+        "frames_sha256": frames.sha256(),
+        "frames_px": [frames.width_px, frames.height_px],
+        "prompt_sha256": hashlib.sha256(listed(question).encode("utf-8", "surrogatepass")).hexdigest(),
+        "seed": seed,
+    }
+
+
+def selector_name(select: Selector) -> str:
+    """How the run card names a selector: its own `name`, else the function's."""
+    return getattr(select, "name", None) or f"{select.__module__}:{getattr(select, '__qualname__', repr(select))}"
+
+
+def _builtin() -> MLLM:
+    from videre.models import builtin
+
+    return builtin.load()
+
+
+def _ms(start: float, end: float) -> float:
+    return round((end - start) * 1000, 3)

@@ -1,0 +1,75 @@
+"""The evidence record survives the trip to a line and back."""
+
+import json
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from videre.errors import DataError, VideoError
+from videre.record import Record, dumps, error_record, from_row, to_row
+from videre.types import Answer, Box, Evidence, Question, ScoreLine, Span, Step, Usage
+
+FULL = Record(
+    "clip-1",
+    {"path": 'a\n"b".mp4', "duration_seconds": 4.0, "notes": []},
+    Question("which?", ("red", "blue")),
+    Answer(
+        "B",
+        option=1,
+        rationale="it is blue",
+        confidence=0.75,
+        evidence=Evidence(
+            seconds=(0.5, 2.0),
+            scores=(0.1, 0.9),
+            spans=(Span(0.5, 2.0, 0.5, "key"),),
+            boxes=(Box(2.0, 0.1, 0.2, 0.3, 0.4, "ball", 0.8),),
+            steps=(Step("select", {"k": 2}, [0.5, 2.0], 1.5),),
+            scored=ScoreLine((0.0, 0.5, 2.0), (0.0, 0.1, 0.9)),
+        ),
+        usage=Usage(2, 30, 1, 12.5),
+        run={"frames_sha256": ["aa", "bb"]},
+        ranking=("B", "A"),
+        notes=("careful",),
+    ),
+)
+
+
+def test_round_trip():
+    assert from_row(json.loads(dumps(to_row(FULL)))) == FULL
+
+
+def test_round_trip_of_an_error():
+    record = error_record(
+        VideoError("a.mp4: file is empty", code="empty"), id="1", path="a.mp4", question=FULL.question
+    )
+    back = from_row(json.loads(dumps(to_row(record))))
+    assert back == record
+    assert back.error == {"code": "empty", "message": "a.mp4: file is empty", "exit_code": 3}
+    assert str(back) == "error: a.mp4: file is empty"
+
+
+def test_frames_carry_their_score_and_hash():
+    frames = to_row(FULL)["frames"]
+    assert frames[1] == {"seconds": 2.0, "score": 0.9, "sha256": "bb"}
+
+
+def test_a_reply_that_names_no_option_is_kept_and_marked():
+    row = to_row(Record("1", {}, FULL.question, Answer("!!!!")))
+    assert (row["answer"], row["option"], row["parse_ok"]) == ("!!!!", None, False)
+
+
+@given(st.text(st.characters(codec="utf-8")) | st.just("\ud800"), st.floats())
+def test_a_row_is_one_line_of_strict_json(text, number):
+    line = dumps({"text": text, "number": number})
+    assert "\n" not in line
+    back = json.loads(line)
+    assert back["text"] == text
+    assert back["number"] == (number if math.isfinite(number) else None)
+
+
+@pytest.mark.parametrize("row", [{}, {"id": "1"}, {**to_row(FULL), "frames": [{}]}, {**to_row(FULL), "question": 3}])
+def test_other_rows_are_refused_in_words(row):
+    with pytest.raises(DataError, match="not an evidence record"):
+        from_row(row)

@@ -8,7 +8,7 @@ import traceback
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from videre.errors import NO_MODEL, ModelError, VidereError
 from videre.jobs.folder import OutOfSpace
@@ -54,6 +54,7 @@ class Result:
     by_model: bool = False
 
 
+@runtime_checkable
 class Engine(Protocol):
     """The seam: anything that turns items into results."""
 

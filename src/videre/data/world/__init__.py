@@ -1,0 +1,27 @@
+"""The generated world: seeded videos of moving coloured shapes with exact truth, and questions about them.
+
+    clip = world.make(7)
+    world.write(clip, "clip.mp4")
+    for sample in world.questions(clip): ...
+"""
+
+from videre.data.world.film import write
+from videre.data.world.questions import KINDS, SINGLE_FRAME_KINDS, describe, questions, video_name
+from videre.data.world.render import render
+from videre.data.world.scene import Clip, Config, Thing, make
+from videre.data.world.sheet import contact_sheet
+
+__all__ = [
+    "KINDS",
+    "SINGLE_FRAME_KINDS",
+    "Clip",
+    "Config",
+    "Thing",
+    "contact_sheet",
+    "describe",
+    "make",
+    "questions",
+    "render",
+    "video_name",
+    "write",
+]

@@ -109,8 +109,13 @@ def test_changed_inputs_are_refused_with_the_difference(tmp_path):
 def test_forced_inputs_answer_only_what_changed(tmp_path):
     run(tmp_path)
     worked = []
-    given = items(3) + [jobs.Item(jobs.key(n="other"), "item-3", 10), jobs.Item(jobs.key(n=9), "item-9", 9)]
-    outcome = run(tmp_path, items=given, manifest={"new": 1}, force=True, work=lambda i: worked.append(i.id) or double(i))
+    given = [*items(3), jobs.Item(jobs.key(n="other"), "item-3", 10), jobs.Item(jobs.key(n=9), "item-9", 9)]
+
+    def work(item):
+        worked.append(item.id)
+        return double(item)
+
+    outcome = run(tmp_path, items=given, manifest={"new": 1}, force=True, work=work)
     assert worked == ["item-3", "item-9"]
     assert (outcome.done, outcome.skipped) == (5, 3)
     assert answers(tmp_path)["item-3"] == 20, "the last row of an id counts"

@@ -18,6 +18,12 @@ from videre.jobs.log import Log, seal, unseal
 TESTS = Path(__file__).parent
 
 
+@pytest.fixture
+def no_fsync(monkeypatch):
+    """For tests that open a log a thousand times."""
+    monkeypatch.setattr(os, "fsync", lambda fd: None)
+
+
 def fill(folder: Path, count: int) -> bytes:
     """A log of some rows; its bytes."""
     folder.mkdir(exist_ok=True)
@@ -54,6 +60,7 @@ def test_every_flipped_byte_of_a_line_is_found():
             assert unseal(bytes(flipped)) is None, place
 
 
+@pytest.mark.usefixtures("no_fsync")
 def test_a_log_cut_at_any_byte_keeps_every_whole_row(tmp_path):
     """What a power cut leaves of an append-only file is a prefix of it."""
     whole = fill(tmp_path, 6)
@@ -76,6 +83,7 @@ def test_zeros_at_the_end_are_cut_off(tmp_path):
     assert (tmp_path / "answers.jsonl").read_bytes() == whole
 
 
+@pytest.mark.usefixtures("no_fsync")
 def test_a_flipped_byte_loses_its_row_alone(tmp_path):
     count, rng = 20, random.Random(0)
     whole = fill(tmp_path, count)
@@ -100,7 +108,7 @@ def test_damaged_lines_are_moved_aside_counted_and_answered_again(tmp_path, capf
     run()
     path = tmp_path / "answers.jsonl"
     path.write_bytes(path.read_bytes().replace(b'"a4"', b'"b4"').replace(b'"a7"', b"\xff\xfe7\xff"))
-    with pytest.raises(DataError, match=r"answers\.jsonl:5: damaged"):
+    with pytest.raises(DataError, match=r"answers\.jsonl: line 5 is damaged"):
         list(jobs.rows(tmp_path))
     outcome = run()
     assert (outcome.set_aside, outcome.skipped, outcome.done) == (2, 8, 10)

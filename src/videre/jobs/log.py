@@ -11,6 +11,7 @@ import os
 import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import NoReturn
 
 from videre.errors import DataError
 from videre.jobs.folder import LOG, sync_folder, writing
@@ -55,13 +56,12 @@ def rows(folder: str | Path) -> Iterator[dict[str, JSON]]:
         if not line.endswith(b"\n"):
             break  # being written, or torn by a kill
         row = unseal(line)
-        if row is None:
-            raise DataError(f"{path}:{number}: damaged line: run the same command again, it is then answered anew")
+        row = unseal(line) or _damaged(path, f"line {number} is damaged")
         last[_digest(row["id"])] = offset
     with open(path, "rb") as file:
         for offset in last.values():
             file.seek(offset)
-            yield json.loads(file.readline())
+            yield unseal(file.readline()) or _damaged(path, "changed while it was read")
 
 
 class Log:
@@ -171,6 +171,10 @@ class Log:
         os.close(self._fd)
         self._fd = os.open(self.path, os.O_RDWR | os.O_APPEND)
         self.set_aside = len(damaged)
+
+
+def _damaged(path: Path, how: str) -> NoReturn:
+    raise DataError(f"{path}: {how}: run the same command again, it mends the log and answers what is lost")
 
 
 def _lines(path: Path) -> Iterator[tuple[int, bytes]]:

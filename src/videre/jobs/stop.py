@@ -3,6 +3,7 @@
 import _thread
 import contextlib
 import os
+import select
 import signal
 import threading
 import time
@@ -10,7 +11,9 @@ from collections.abc import Callable, Iterator
 from types import FrameType
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
-LAST_SECONDS = 1.0
+ECHO_SECONDS = 0.1
+"""A second signal so soon is the first one again, sent by the terminal and by a program between it and us."""
+LAST_SECONDS = 0.5
 
 
 class Now(BaseException):
@@ -28,7 +31,7 @@ class Stop:
         self.grace_seconds = grace_seconds
         self.signum: int | None = None
         self._deadline = float("inf")
-        self._now = False
+        self._urgent = False
         self._over = threading.Event()
 
     @property
@@ -44,37 +47,65 @@ class Stop:
     def request(self, signum: int = signal.SIGINT) -> None:
         """Lets no further item begin; `signum` decides the exit code."""
         if self.signum is None:
-            self._deadline = time.monotonic() + self.grace_seconds * 0.9  # engines leave before `_insist`
+            self._deadline = time.monotonic() + self.grace_seconds * 0.9  # engines leave before the watch ends them
             self.signum = signum
 
     @contextlib.contextmanager
     def listening(self, say: Callable[[str], None]) -> Iterator[None]:
-        """Requests this stop on SIGINT and SIGTERM, and says so. Does nothing outside the main thread."""
+        """Requests this stop on SIGINT and SIGTERM, and says so. Does nothing outside the main thread.
+
+        The signals are watched by a thread, through Python's wake-up pipe: a handler would wait for the main thread,
+        which may be inside one long call into a library.
+        """
         if threading.current_thread() is not threading.main_thread():
             yield
             return
-
-        def handle(signum: int, frame: FrameType | None) -> None:
-            if self._now or self._over.is_set():
-                return
-            if self.requested:
-                self._now = True
-                raise Now
-            self.request(signum)
-            threading.Thread(target=self._insist, args=(signal.Signals(signum),), daemon=True).start()
-            say(f"finishing what is in hand, at most {self.grace_seconds:g} s; again to stop now")
-
-        before = {signum: signal.signal(signum, handle) for signum in SIGNALS}
+        heard, woken = os.pipe()
+        os.set_blocking(woken, False)
+        wakeup = signal.set_wakeup_fd(woken, warn_on_full_buffer=False)
+        before = {signum: signal.signal(signum, self._handle) for signum in SIGNALS}
+        watch = threading.Thread(target=self._watch, args=(heard, say), daemon=True)
+        watch.start()
         try:
             yield
         finally:
             self._over.set()
             for signum, handler in before.items():
                 signal.signal(signum, handler)
+            signal.set_wakeup_fd(wakeup)
+            os.write(woken, b"\0")
+            watch.join()
+            os.close(heard)
+            os.close(woken)
 
-    def _insist(self, signum: signal.Signals) -> None:
-        if self._over.wait(self.grace_seconds):
+    def _handle(self, signum: int, frame: FrameType | None) -> None:
+        if self._urgent and not self._over.is_set():
+            self._urgent = False
+            raise Now
+
+    def _watch(self, heard: int, say: Callable[[str], None]) -> None:
+        signum = self._next(heard, float("inf"))
+        if signum is None:
             return
+        echo, end = time.monotonic() + ECHO_SECONDS, time.monotonic() + self.grace_seconds
+        self.request(signum)
+        say(f"finishing what is in hand, at most {self.grace_seconds:g} s; again to stop now")
+        while self._next(heard, end) and time.monotonic() < echo:
+            pass
+        if self._over.is_set():
+            return
+        self._urgent = True
         _thread.interrupt_main(signum)
-        if not self._over.wait(LAST_SECONDS):  # inside a call that never returns to Python: the rows are in the log
+        if not self._over.wait(LAST_SECONDS):  # inside a call that does not return to Python: the rows are in the log
             os._exit(128 + signum)
+
+    def _next(self, heard: int, end: float) -> signal.Signals | None:
+        """The next signal of ours; None at the end of the time or of the run."""
+        while not self._over.is_set():
+            seconds = end - time.monotonic()
+            if not select.select([heard], [], [], max(0.0, seconds) if seconds < float("inf") else None)[0]:
+                return None
+            signum = os.read(heard, 1)[0]
+            if signum in SIGNALS:
+                return signal.Signals(signum)
+        return None

@@ -270,14 +270,35 @@ class Sample:
 class Video(Protocol):
     """What a file is, after its container was checked."""
 
-    path: str
-    duration_seconds: float
-    width_px: int
-    height_px: int
-    info: Mapping[str, JSON]
-    """Facts for the record: sha256, codec, fps_avg, vfr, rotation, start_time, decoder, notes."""
-    notes: tuple[str, ...]
-    """What a person must know about this file: which track was taken, what could not be decoded."""
+    @property
+    def path(self) -> str:
+        """Where it lies, as it was given; "<bytes>" for bytes."""
+        ...
+
+    @property
+    def duration_seconds(self) -> float:
+        """From the first displayed frame to the end of the last one."""
+        ...
+
+    @property
+    def width_px(self) -> int:
+        """As displayed: upright, square pixels."""
+        ...
+
+    @property
+    def height_px(self) -> int:
+        """As displayed: upright, square pixels."""
+        ...
+
+    @property
+    def info(self) -> Mapping[str, JSON]:
+        """Facts for the record: sha256, codec, fps_avg, vfr, rotation, start_time, decoder."""
+        ...
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a person must know of this file: which track was taken, what could not be decoded."""
+        ...
 
     def at(self, seconds: Sequence[float]) -> Frames:
         """The frames shown at these moments, each with its own true time, ascending, without duplicates."""
@@ -309,9 +330,15 @@ class Session(Protocol):
 class MLLM(Protocol):
     """A model that reads pictures and text. Frames come as an iterable of chunks, read once, in order."""
 
-    name: str
-    card: Mapping[str, JSON]
-    """What the run card says of it: id, revision, class, dtype, device, how frames are handed over."""
+    @property
+    def name(self) -> str:
+        """How people call it."""
+        ...
+
+    @property
+    def card(self) -> Mapping[str, JSON]:
+        """What the run card says of it: id, revision, class, dtype, device, how frames are handed over."""
+        ...
 
     def answer(self, frames: Iterable[Frames], question: Question) -> Answer:
         """The reply, and the option it names where there are options. The evidence of the answer is left empty."""
@@ -321,9 +348,7 @@ class MLLM(Protocol):
         """Text that follows a prompt, greedily, with or without frames."""
         ...
 
-    def score(
-        self, frames: Iterable[Frames], question: Question, options: Sequence[str]
-    ) -> Float[np.ndarray, " K"]:
+    def score(self, frames: Iterable[Frames], question: Question, options: Sequence[str]) -> Float[np.ndarray, " K"]:
         """Log-probability of each option as the reply, summed over its tokens."""
         ...
 
@@ -340,7 +365,10 @@ class MLLM(Protocol):
 class Encoder(Protocol):
     """Pictures and texts in one space; the dot product of two rows is their similarity."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """How people call it."""
+        ...
 
     def images(self, frames: Frames) -> Float[np.ndarray, "T D"]:
         """One unit vector a frame."""

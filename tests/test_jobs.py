@@ -1,9 +1,13 @@
 """Runs of many items: what is kept, what is skipped, what is refused, and how each ends."""
 
+import io
 import json
 import multiprocessing
 import os
+import signal
+import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -161,6 +165,23 @@ def test_stop_from_another_thread_finishes_the_item_in_hand(tmp_path):
     assert run(tmp_path).exit_code == 0
 
 
+@pytest.mark.parametrize(("handler", "exit_code"), [(signal.default_int_handler, 130), (signal.SIG_IGN, 0)])
+def test_an_ignored_interrupt_stays_ignored_and_the_handler_comes_back(tmp_path, handler, exit_code):
+    def work(item):
+        if item.payload == 1:
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(0.1)
+        return double(item)
+
+    before = signal.signal(signal.SIGINT, handler)
+    try:
+        outcome = run(tmp_path, work=work)
+        assert signal.getsignal(signal.SIGINT) is handler
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert (outcome.exit_code, outcome.done) == (exit_code, 2 if exit_code else 5)
+
+
 def test_runs_outside_the_main_thread(tmp_path):
     outcomes = []
     thread = threading.Thread(target=lambda: outcomes.append(run(tmp_path)))
@@ -303,3 +324,17 @@ def test_the_page_begins_with_something_that_runs(tmp_path, monkeypatch, capsys,
     for _ in range(count):
         exec(compile(code, "docs/jobs.md", "exec"), {"__name__": "__main__"})
     assert capsys.readouterr().out.count("3 answered, 0 failed, 0 left") == count
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_bar_on_a_terminal(tmp_path, monkeypatch):
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    run(tmp_path, 10, quiet=False, work=lambda item: {"answer": 1 / item.payload})
+    assert "10/10" in terminal.getvalue()
+    assert "failed=1" in terminal.getvalue()
+    assert "items, " not in terminal.getvalue()

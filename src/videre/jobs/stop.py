@@ -63,7 +63,9 @@ class Stop:
         heard, woken = os.pipe()
         os.set_blocking(woken, False)
         wakeup = signal.set_wakeup_fd(woken, warn_on_full_buffer=False)
-        before = {signum: signal.signal(signum, self._handle) for signum in SIGNALS}
+        # What the shell told us to ignore (Ctrl-C, for a job in the background) stays ignored.
+        ours = [signum for signum in SIGNALS if signal.getsignal(signum) not in (signal.SIG_IGN, None)]
+        before = {signum: signal.signal(signum, self._handle) for signum in ours}
         watch = threading.Thread(target=self._watch, args=(heard, say), daemon=True)
         watch.start()
         try:

@@ -18,7 +18,7 @@ from videre.video.open import open_video
 from videre.video.sample import uniform
 
 DEFAULT_FRAMES = 8
-DEFAULT_SIDE_PX = 768
+DEFAULT_SIZE_PX = 768
 
 
 def ask(
@@ -28,7 +28,7 @@ def ask(
     options: Iterable[str] = (),
     model: MLLM | None = None,
     select: Selector | None = None,
-    side_px: int | None = DEFAULT_SIDE_PX,
+    size_px: int | None = DEFAULT_SIZE_PX,
     seed: int = 0,
     id: str | None = None,
 ) -> Record:
@@ -40,7 +40,7 @@ def ask(
         options: the options of a multiple-choice question, where `question` is text.
         model: who answers; None takes the built-in model, which knows only its generated world.
         select: which moments are shown; None takes 8 uniform ones.
-        side_px: frames whose longer side is longer than this are scaled down to it; None shows them as they are.
+        size_px: frames whose longer side is longer than this are scaled down to it; None shows them as they are.
         seed: written to the run card; decoding is greedy, so that only selectors that draw use it.
         id: name of the record; None takes the file name.
 
@@ -51,25 +51,25 @@ def ask(
     asked = question if isinstance(question, Question) else Question(question, tuple(options))
     if isinstance(video, str | Path):
         with open_video(video) as opened:
-            return ask(opened, asked, model=model, select=select, side_px=side_px, seed=seed, id=id)
-    answers = system(model or _builtin(), select or uniform(DEFAULT_FRAMES), side_px=side_px, seed=seed)
+            return ask(opened, asked, model=model, select=select, size_px=size_px, seed=seed, id=id)
+    answers = system(model or _builtin(), select or uniform(DEFAULT_FRAMES), size_px=size_px, seed=seed)
     answer = answers(video, asked)
     return Record(id or Path(video.path).name, video_facts(video), asked, answer)
 
 
-def system(model: MLLM, select: Selector, *, side_px: int | None = DEFAULT_SIDE_PX, seed: int = 0) -> System:
+def system(model: MLLM, select: Selector, *, size_px: int | None = DEFAULT_SIZE_PX, seed: int = 0) -> System:
     """A model behind a selector: the system that every evaluation and every command runs."""
 
     def answers(video: Video, question: Question) -> Answer:
         started = time.perf_counter()
         evidence = select(video, question)
         selected = time.perf_counter()
-        frames = look(video, evidence, side_px=side_px)
+        frames = look(video, evidence, size_px=size_px)
         looked = time.perf_counter()
         answer = model.answer([frames], question)
+        chosen = Step("select", {"selector": selector_name(select)}, list(evidence.seconds), _ms(started, selected))
         steps = (
-            *evidence.steps,
-            Step("select", {"selector": selector_name(select)}, len(frames), _ms(started, selected)),
+            *(evidence.steps or (chosen,)),
             Step("look", {"moments": len(evidence.seconds)}, f"{frames!r}", _ms(selected, looked)),
             Step("answer", {"model": model.name}, answer.text, _ms(looked, time.perf_counter())),
         )
@@ -108,8 +108,9 @@ def run_card(
 
 
 def selector_name(select: Selector) -> str:
-    """How the run card names a selector: its own `name`, else the function's."""
-    return getattr(select, "name", None) or f"{select.__module__}:{getattr(select, '__qualname__', repr(select))}"
+    """How the run card names a selector: its own `name`, else the function that it is or that made it."""
+    place = getattr(select, "__qualname__", type(select).__qualname__).partition(".<locals>")[0]
+    return getattr(select, "name", None) or f"{select.__module__}:{place}"
 
 
 def _builtin() -> MLLM:

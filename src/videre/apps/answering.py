@@ -20,7 +20,7 @@ class Settings:
     model: str
     select: str
     frames: int
-    side_px: int
+    size_px: int
     seed: int
     device: str | None = None
     dtype: str | None = None
@@ -53,7 +53,7 @@ def answerer(model: MLLM, select: Selector, settings: Settings) -> Work:
                 task.question,
                 model=model,
                 select=select,
-                side_px=settings.side_px,
+                size_px=settings.size_px,
                 seed=settings.seed,
                 id=task.id,
             )

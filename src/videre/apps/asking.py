@@ -27,7 +27,7 @@ from videre.record import Record
 @click.option("-s", "--select", default="uniform", show_default=True, help="NAME, NAME:key=value, or FILE.py:FUNCTION.")
 @click.option("-k", "--frames", type=click.IntRange(1, 36_000), default=8, show_default=True, help="Frames to show.")
 @click.option(
-    "--side-px",
+    "--size-px",
     type=click.IntRange(16),
     default=768,
     show_default=True,

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Sequence
-from pathlib import Path
 
 import click
 
@@ -34,12 +33,12 @@ def show(tasks: Sequence[Task | DataError], settings: Settings, *, as_json: bool
 
 
 def _plan(task: Task, settings: Settings, select: catalog.Selector) -> dict[str, JSON]:
-    from videre.video.look import fitted_px
     from videre.video.open import open_video
 
     with open_video(task.path, isolate=True) as video:
         frames = len(select(video, task.question).seconds)
-        width_px, height_px = fitted_px(video.width_px, video.height_px, settings.side_px)
+        scale = min(1.0, settings.size_px / max(video.width_px, video.height_px))
+        width_px, height_px = round(video.width_px * scale), round(video.height_px * scale)
     plan = {"id": task.id, "frames": frames, "width_px": width_px, "height_px": height_px}
     return plan | {"frames_bytes": frames * 3 * width_px * height_px} | _model_costs(settings, plan)
 
@@ -47,10 +46,11 @@ def _plan(task: Task, settings: Settings, select: catalog.Selector) -> dict[str,
 def _model_costs(settings: Settings, plan: dict[str, JSON]) -> dict[str, JSON]:
     if settings.model.startswith(("http://", "https://")) or settings.model.endswith(".py") or ".py:" in settings.model:
         return {"tokens": None, "note": "only the server or your own code knows its tokens"}
-    from videre.models import builtin, mllm
+    from videre.models import builtin
+    from videre.models.estimate import estimate
 
-    path: str | Path = builtin.FOLDER if settings.model == "builtin" else settings.model
-    return mllm.estimate(str(path), plan["frames"], plan["width_px"], plan["height_px"])
+    path = str(builtin.FOLDER) if settings.model == "builtin" else settings.model
+    return estimate(path, plan["frames"], plan["width_px"], plan["height_px"])
 
 
 def _line(plan: dict[str, JSON]) -> str:

@@ -72,9 +72,11 @@ def selector(text: str, *, k: int | None = None) -> Selector:
     if k is not None:
         settings.setdefault("k", k)
     try:
-        return _load(SELECTORS[name])(**settings)
+        select = _load(SELECTORS[name])(**settings)
     except (TypeError, ValueError) as error:
         raise ConfigError(f"selector {text!r}: {error}") from error
+    select.name = ",".join([name, *(f"{key}={value}" for key, value in settings.items())]).replace(",", ":", 1)
+    return select
 
 
 def own(text: str) -> Any:

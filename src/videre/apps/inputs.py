@@ -45,7 +45,7 @@ def expanded(video: str) -> list[str]:
 
 
 def rows(stream: Iterable[str], *, name: str = "standard input") -> Iterator[Task | DataError]:
-    """Tasks from JSON lines `{"video", "question", "options"?, "id"?}`; a bad line becomes its error, the rest goes on."""
+    """Tasks from JSON lines `{"video", "question", "options"?, "id"?}`; a bad line becomes its error."""
     seen: set[str] = set()
     for number, line in enumerate(stream, 1):
         if not line.strip():

@@ -104,4 +104,4 @@ def _text(kind: str, records: Sequence[Record]) -> str:
 
     if kind == "jsonl":
         return "".join(f"{dumps(to_row(record))}\n" for record in records)
-    return {"vtt": subtitles.webvtt, "srt": subtitles.srt, "csv": subtitles.csv_text}[kind](records)
+    return {"vtt": subtitles.webvtt, "srt": subtitles.srt, "csv": subtitles.csv_table}[kind](records)

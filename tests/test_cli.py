@@ -1,0 +1,235 @@
+"""The command line as a person meets it: what goes to stdout and stderr, exit codes, files, signals."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from videre.apps.catalog import COMMANDS
+from videre.data import world
+
+ROOT = Path(__file__).parent.parent
+SLOW_MODEL = """
+import time
+from videre import Answer
+
+class Slow:
+    name = "slow"
+    card = {"id": "slow"}
+
+    def answer(self, frames, question):
+        time.sleep(0.2)
+        return Answer(question.text.upper())
+
+def make():
+    return Slow()
+
+def broken():
+    raise RuntimeError("out of luck")
+"""
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory) -> str:
+    """A user's own model in a file, so that the command line is tested without weights."""
+    path = tmp_path_factory.mktemp("own") / "slow.py"
+    path.write_text(SLOW_MODEL)
+    return f"{path}:make"
+
+
+def videre(*arguments: object, stdin: str = "", timeout: float = 120) -> subprocess.CompletedProcess:
+    command = [sys.executable, "-m", "videre", *map(str, arguments)]
+    return subprocess.run(command, input=stdin, capture_output=True, text=True, timeout=timeout, check=False)
+
+
+def test_help_names_every_command_and_the_exit_codes():
+    done = videre("--help")
+    assert done.returncode == 0
+    assert all(name in done.stdout for name in COMMANDS)
+    assert "Exit codes" in done.stdout
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_each_command_explains_itself(name):
+    done = videre(name, "--help")
+    assert done.returncode == 0
+    assert len(done.stdout.splitlines()) > 5
+
+
+def test_an_answer_with_its_evidence(model):
+    done = videre("ask", world.SAMPLE, "what moves?", "-m", model, "-k", 4)
+    assert done.returncode == 0, done.stderr
+    assert "WHAT MOVES?" in done.stdout
+    assert "seen    4 frames at 00:0" in done.stdout
+
+
+def test_json_is_one_record_a_line_and_nothing_else(model):
+    done = videre("ask", world.SAMPLE, "what?", "-m", model, "--json")
+    row = json.loads(done.stdout)
+    assert row["answer"] == "WHAT?"
+    assert len(row["frames"]) == 8
+    assert len(row["run"]["frames_sha256"]) == 8
+    assert row["run"]["selector"].startswith("uniform")
+
+
+def test_one_bad_video_fails_alone_and_in_a_batch_the_rest_goes_on(model, tmp_path):
+    empty = tmp_path / "empty.mp4"
+    empty.touch()
+    alone = videre("ask", empty, "what?", "-m", model)
+    assert alone.returncode == 3
+    assert f"{empty}: file is empty (0 bytes)" in alone.stderr
+    batch = videre("ask", empty, world.SAMPLE, "what?", "-m", model, "--json")
+    rows = [json.loads(line) for line in batch.stdout.splitlines()]
+    assert batch.returncode == 4
+    assert [bool(row["error"]) for row in rows] == [True, False]
+    assert rows[0]["error"]["exit_code"] == 3
+
+
+def test_a_refusal_has_its_own_code(model):
+    done = videre("ask", "http://127.0.0.1:9/x.mp4", "what?", "-m", model)
+    assert done.returncode == 7, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "reason"),
+    [
+        (["ask"], 2, "Missing argument"),
+        (["ask", "a.mp4"], 2, "give a video and a question"),
+        (["ask", "a.mp4", ""], 2, "question is empty"),
+        (["ask", "a.mp4", "why?", "-k", "0"], 2, "-k"),
+        (["ask", "a.mp4", "why?", "--select", "unifrom"], 2, "did you mean 'uniform'"),
+        (["ask", "a.mp4", "why?", "-f", "pdf"], 2, "no format 'pdf'"),
+        (["ask", "a.mp4", "why?", "-m", "http://127.0.0.1:9/v1"], 2, "name the server's model"),
+        (["ask", "a.mp4", "why?", "-m", "./no-such-folder/"], 5, "no-such-folder"),
+        (["repot"], 2, "No such command"),
+        (["report", "gone.jsonl"], 3, "gone.jsonl"),
+    ],
+)
+def test_what_cannot_work_is_said_in_words(arguments, code, reason):
+    done = videre(*arguments)
+    assert done.returncode == code, done.stderr
+    assert reason in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
+
+
+def test_a_bug_of_ours_or_theirs_shows_its_traceback(model):
+    done = videre("ask", world.SAMPLE, "why?", "-m", model.replace(":make", ":broken"))
+    assert done.returncode == 1
+    assert "out of luck" in done.stderr
+    assert "please report" in done.stderr
+
+
+def test_rows_from_standard_input(model):
+    rows = [
+        json.dumps({"id": "q1", "video": str(world.SAMPLE), "question": "which?", "options": ["which?", "no"]}),
+        "{broken",
+        json.dumps({"id": "q3", "video": "gone.mp4", "question": "where?"}),
+    ]
+    done = videre("ask", "-", "-m", model, "--json", stdin="\n".join(rows))
+    first, second, third = (json.loads(line) for line in done.stdout.splitlines())
+    assert done.returncode == 4
+    assert (first["id"], first["answer"]) == ("q1", "WHICH?")
+    assert "line 2" in second["error"]["message"]
+    assert third["error"]["exit_code"] == 3
+
+
+def test_a_folder_holds_log_records_page_and_cues_and_a_second_run_decodes_nothing(model, tmp_path):
+    arguments = ["ask", world.SAMPLE, "what?", "-m", model, "-o", tmp_path / "run", "-f", "jsonl,html,vtt,srt,csv"]
+    first = videre(*arguments)
+    assert first.returncode == 0, first.stderr
+    written = {path.name for path in (tmp_path / "run").iterdir()}
+    assert {"evidence.jsonl", "report.html", "spans.vtt", "spans.srt", "answers.csv"} <= written
+    assert "report.html" in first.stdout
+    log = (tmp_path / "run" / "answers.jsonl").read_bytes()
+    again = videre(*arguments)
+    assert again.returncode == 0, again.stderr
+    assert (tmp_path / "run" / "answers.jsonl").read_bytes() == log
+    changed = videre(*arguments, "-k", 3)
+    assert changed.returncode == 2
+    assert "frames" in changed.stderr
+
+
+def test_report_reads_what_ask_printed(model, tmp_path):
+    asked = videre("ask", world.SAMPLE, "<b>what?</b>", "-m", model, "--json")
+    done = videre("report", "-", "-o", tmp_path / "page.html", stdin=asked.stdout)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == str(tmp_path / "page.html")
+    page = (tmp_path / "page.html").read_text()
+    assert "&lt;b&gt;what?&lt;/b&gt;" in page
+    assert "<b>what?</b>" not in page
+
+
+def test_dry_run_loads_no_model(tiny_checkpoint):
+    done = videre("ask", world.SAMPLE, "why?", "--dry-run", "--json", "-m", tiny_checkpoint("qwen3_vl"))
+    assert done.returncode == 0, done.stderr
+    plan = json.loads(done.stdout)
+    assert plan["frames"] == 8
+    assert plan["frames_bytes"] == 8 * 3 * plan["width_px"] * plan["height_px"]
+    assert plan["weights_bytes"] > 0
+
+
+def test_dry_run_without_videos_fails(tmp_path):
+    assert videre("ask", tmp_path / "gone.mp4", "why?", "--dry-run").returncode == 3
+
+
+def test_a_closed_pipe_is_quiet(model):
+    command = f"{sys.executable} -m videre ask {world.SAMPLE} {world.SAMPLE} {world.SAMPLE} what -m {model} --json"
+    done = subprocess.run(
+        ["bash", "-c", f"set -o pipefail; {command} | head -c 10"],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr
+    assert "BrokenPipe" not in done.stderr
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interrupted_run_keeps_what_is_done_and_goes_on(model, tmp_path, number, code):
+    rows = "\n".join(json.dumps({"video": str(world.SAMPLE), "question": f"number {i}?"}) for i in range(12))
+    command = [sys.executable, "-m", "videre", "ask", "-", "-m", model, "-o", str(tmp_path / "run"), "--json"]
+    process = subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    process.stdin.write(rows)
+    process.stdin.close()
+    log = tmp_path / "run" / "answers.jsonl"
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and not (log.exists() and log.read_bytes().count(b"\n") >= 2):
+        time.sleep(0.05)
+    os.kill(process.pid, number)
+    errors = process.stderr.read()
+    process.stdout.read()
+    assert process.wait(60) == code, errors
+    kept = log.read_bytes().count(b"\n")
+    assert 2 <= kept < 12
+    again = videre(*command[3:], stdin=rows)
+    assert again.returncode == 0, again.stderr
+    assert len(again.stdout.splitlines()) == 12
+    assert log.read_bytes().count(b"\n") == 12
+
+
+def test_world_writes_the_same_bytes_for_a_seed(tmp_path):
+    for name in "ab":
+        done = videre("world", "-n", 1, "--seed", 5, "--seconds", 2, "-o", tmp_path / name)
+        assert done.returncode == 0, done.stderr
+    first, second = (sorted((tmp_path / name).iterdir()) for name in "ab")
+    assert [p.suffix for p in first] == [".mp4", ".png", ".jsonl"] or len(first) == 3
+    assert [p.read_bytes() for p in first] == [p.read_bytes() for p in second]
+
+
+def test_doctor_says_what_works():
+    done = videre("doctor", "--json")
+    findings = {row["name"]: row for row in map(json.loads, done.stdout.splitlines())}
+    assert done.returncode == 0, done.stdout
+    assert findings["decode"]["ok"] is True
+    assert "PyAV" in findings["reader"]["detail"]
+    assert findings["built-in model"]["ok"] is True

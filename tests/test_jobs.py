@@ -275,6 +275,26 @@ def test_a_second_process_on_one_folder_is_refused(tmp_path):
     process.close()
 
 
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_a_child_of_the_work_that_lives_on_does_not_hold_the_folder(tmp_path):
+    children = []
+
+    def work(item):
+        children.append(os.fork())
+        if children[-1] == 0:
+            time.sleep(60)
+            os._exit(0)
+        return double(item)
+
+    run(tmp_path, 1, work=work)
+    try:
+        assert run(tmp_path, 2).done == 2
+    finally:
+        for child in children:
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+
+
 def test_key_is_of_inputs_only():
     key = jobs.key(video="v", question=Question("why?", ("a", "b")), decoding={"seed": 0, "frames": 8})
     assert key == jobs.key(decoding={"frames": 8, "seed": 0}, question=Question("why?", ("a", "b")), video="v")

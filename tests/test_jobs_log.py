@@ -238,6 +238,20 @@ def test_a_sync_that_failed_is_told_by_the_next_row(tmp_path, monkeypatch):
     log.close()
 
 
+def test_a_last_sync_that_failed_is_exit_6(tmp_path, monkeypatch):
+    sync = os.fsync
+
+    def broken(fd):
+        if os.readlink(f"/proc/self/fd/{fd}").endswith("answers.jsonl"):
+            raise OSError(errno.EIO, "Input/output error")
+        sync(fd)
+
+    monkeypatch.setattr(os, "fsync", broken)
+    assert run_big(tmp_path / "run", tmp_path / "begun").exit_code == 6
+    monkeypatch.undo()
+    assert run_big(tmp_path / "run", tmp_path / "begun").exit_code == 0
+
+
 def test_a_derived_file_is_the_old_one_or_the_new_one(tmp_path, monkeypatch):
     path = tmp_path / "metrics.json"
     jobs.replace_file(path, json.dumps({"accuracy": 1}))

@@ -89,6 +89,8 @@ def locked(folder: Path) -> Iterator[None]:
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
         fd = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
+    held = [fd]
+    os.register_at_fork(after_in_child=lambda: _let_go(held))  # a child that outlives us would go on holding it
     try:
         _take(fd, folder)
         with writing(folder / LOCK):
@@ -97,7 +99,7 @@ def locked(folder: Path) -> Iterator[None]:
             os.pwrite(fd, json.dumps(owner).encode(), 0)
         yield
     finally:
-        os.close(fd)  # the file stays: unlinking it would let two owners hold two files of one name
+        _let_go(held)  # the file stays: unlinking it would let two owners hold two files of one name
 
 
 def is_locked(folder: Path) -> bool:
@@ -157,6 +159,11 @@ def difference(old: JSON, new: JSON) -> list[str]:
 def now() -> str:
     """The time of day, for people: it stands in no key."""
     return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _let_go(held: list[int]) -> None:
+    while held:
+        os.close(held.pop())
 
 
 def _take(fd: int, folder: Path) -> None:

@@ -134,6 +134,17 @@ class Log:
             except OSError as error:
                 self._broken = error
 
+    def settle(self) -> None:
+        """Makes all rows survive a power cut.
+
+        Raises:
+            OutOfSpace: it cannot be promised.
+        """
+        self.sync()
+        with writing(self.path):
+            if self._broken:
+                raise self._broken
+
     def close(self) -> None:
         """Syncs and closes."""
         self.sync()

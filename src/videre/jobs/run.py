@@ -103,6 +103,7 @@ def _finish(results: Generator[Result, None, None], log: Log, progress: Progress
     try:
         with stop.listening(progress.warn), _every_second(log.sync, progress.write), contextlib.closing(results):
             _collect(results, log, progress)
+        log.settle()
     except Now:
         pass
     except OutOfSpace as error:

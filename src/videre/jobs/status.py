@@ -81,7 +81,7 @@ class Progress:
         """Says one line on stderr; not by `print`, as a signal handler may interrupt one."""
         if text and not self.quiet:
             with contextlib.suppress(OSError):
-                os.write(2, f"{text}\n".encode(errors="replace"))
+                os.write(2, f"{'' if self.bar.disable else chr(10)}{text}\n".encode(errors="replace"))
 
     def line(self) -> str:
         """The tally in one line."""

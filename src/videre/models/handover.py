@@ -12,7 +12,7 @@ What a processor does is asked of the processor itself, once (`models/prompt.py`
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Float64, UInt8
@@ -48,11 +48,18 @@ class Abilities:
 
 @dataclass(frozen=True)
 class Handed:
-    """Frames as a chat message: content parts in order, and the pictures, videos and clocks that they stand for."""
+    """Frames as a chat message: content parts in order, and what the picture and video parts stand for.
+
+    Attributes:
+        content: parts of a chat message.
+        images: uint8 `[H, W, 3]` each (an estimate gives tensors without content instead).
+        videos: uint8 `[T, H, W, 3]` each.
+        clocks: the times of each video, as `clock` writes them.
+    """
 
     content: list[dict[str, str]]
-    images: list[UInt8[np.ndarray, "H W 3"]] = field(default_factory=list)
-    videos: list[UInt8[np.ndarray, "T H W 3"]] = field(default_factory=list)
+    images: list[Any] = field(default_factory=list)
+    videos: list[Any] = field(default_factory=list)
     clocks: list[dict[str, JSON]] = field(default_factory=list)
 
 
@@ -129,8 +136,7 @@ def _as_images(handed: Handed, chunk: Frames, *, beside: bool) -> None:
 
 
 def _as_video(handed: Handed, chunk: Frames, mode: Mode, abilities: Abilities) -> None:
-    states = abilities.states_times and (mode == "video-doubled" or abilities.fused == 1)
-    if not states:
+    if not abilities.states_times:
         _say(handed, _listed(chunk))
     elif chunk.label:
         _say(handed, f"{chunk.label}:\n")

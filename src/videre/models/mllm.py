@@ -133,7 +133,7 @@ def load(
     if handover not in get_args(Handover):
         raise ValueError(f"handover is one of {', '.join(get_args(Handover))}, got {handover!r}")
     checkpoint = find(name_or_path, revision=revision, trust_remote_code=trust_remote_code)
-    with _load_errors(checkpoint):
+    with load_errors(checkpoint):
         processor = load_processor(checkpoint)
         network = _load_network(checkpoint, device=device, dtype=number)
     prompter = Prompter(processor, handover=cast(Handover, handover), frame_px=frame_px)
@@ -204,7 +204,7 @@ def _dtype(wanted: str) -> Any:
 
 
 @contextmanager
-def _load_errors(checkpoint: Checkpoint) -> Iterator[None]:
+def load_errors(checkpoint: Checkpoint) -> Iterator[None]:
     """Turns what the libraries raise while loading into a `ModelError` of one line."""
     try:
         yield

@@ -12,6 +12,7 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+from jinja2 import TemplateError
 from transformers.video_utils import VideoMetadata
 
 from videre.errors import USAGE, ModelError
@@ -64,8 +65,9 @@ class Prompter:
     @cached_property
     def abilities(self) -> Abilities:
         """What the processor does with text, pictures and videos, found by giving it some."""
-        order = [{"type": "text", "text": "FIRST"}, {"type": "image"}]
-        interleaves = "FIRST" in self._render([*order, {"type": "text", "text": QUESTION}]).split(self._picture)[0]
+        order = [{"type": "text", "text": "FIRST"}, {"type": "image"}, {"type": "text", "text": QUESTION}]
+        between = self._render(order).partition("FIRST")[2].partition(QUESTION)[0]
+        interleaves = bool(between.strip())
         if not self._takes_video:
             return Abilities(video=False, videos=False, fused=1, states_times=False, interleaves=interleaves)
         fused = int(getattr(self.processor.video_processor, "temporal_patch_size", 1) or 1)
@@ -81,10 +83,10 @@ class Prompter:
         """The head and the frame of text around the question, for chunks of frames or none."""
         chunks = [shrink(chunk, self.frame_px) for chunk in kept(frames)]
         if not chunks:
-            return self._assemble(Handed([]), None, 0)
+            return self.assemble(Handed([]), None, 0)
         mode = choose(self.handover, chunks, abilities=self.abilities)
         handed = hand_over(chunks, mode, abilities=self.abilities)
-        return self._assemble(handed, mode, sum(map(len, chunks)))
+        return self.assemble(handed, mode, sum(map(len, chunks)))
 
     def question(self, prompt: Prompt, text: str) -> list[int]:
         """Tokens that follow the head: the question, taken literally, and the template around it."""
@@ -125,7 +127,8 @@ class Prompter:
         end = self.tokenizer.convert_tokens_to_ids(found[0]) if found else self.tokenizer.eos_token_id
         return lead, int(end)
 
-    def _assemble(self, handed: Handed, mode: Mode | None, frames: int) -> Prompt:
+    def assemble(self, handed: Handed, mode: Mode | None, frames: int) -> Prompt:
+        """The prompt for frames that were handed over already."""
         before, _, tail = self._render([*handed.content, {"type": "text", "text": QUESTION}]).partition(QUESTION)
         marks = list(self._special.finditer(before))
         cut = marks[-1].end() if marks else 0
@@ -171,16 +174,15 @@ class Prompter:
             start = found.start() + 1
         return [*pieces, text[start:]]
 
-    @property
-    def _picture(self) -> str:
-        return self.processor.image_token
-
     @cached_property
     def _takes_video(self) -> bool:
-        token = getattr(self.processor, "video_token", None)
-        if not token or getattr(self.processor, "video_processor", None) is None:
+        if getattr(self.processor, "video_processor", None) is None:
             return False
-        return token in self._render([{"type": "video"}, {"type": "text", "text": QUESTION}])
+        words = {"type": "text", "text": QUESTION}
+        try:
+            return self._render([{"type": "video"}, words]) != self._render([words])
+        except TemplateError:  # Some templates refuse what they do not know.
+            return False
 
     def _takes_videos(self, fused: int) -> bool:
         try:

@@ -6,7 +6,6 @@ unless a person trusts it at a named revision. From a hub only text and safetens
 
 import hashlib
 import json
-import os
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -125,10 +124,11 @@ def check_loaded(network: Any, report: dict[str, Any], *, checkpoint: Checkpoint
     Raises:
         ModelError: the first five mismatches (code "weights", exit 3).
     """
-    wrong = [f"{key}: file {_shape(a)}, model {_shape(b)}" for key, a, b in sorted(report.get("mismatched_keys", ()))]
-    wrong += [f"{key}: not in the file" for key in _real(report.get("missing_keys", ()))]
+    shapes = {key: (a, b) for key, a, b in sorted(report.get("mismatched_keys", ()))}
+    wrong = [f"{key}: file {list(a)}, model {list(b)}" for key, (a, b) in shapes.items()]
+    wrong += [f"{key}: not in the file" for key in _real(set(report.get("missing_keys", ())) - shapes.keys())]
     wrong += [f"{key}: not in the model" for key in _real(report.get("unexpected_keys", ()))]
-    wrong += [f"{message}" for message in report.get("error_msgs", ())]
+    wrong += [str(message) for message in report.get("error_msgs", ())]
     if not wrong:
         wrong = [f"{name}: holds NaN" for name, weight in network.named_parameters() if _has_nan(weight)]
     if wrong:
@@ -226,10 +226,6 @@ def _json(file: Path, checkpoint: Checkpoint) -> dict[str, Any]:
 
 def _real(keys: Iterable[str]) -> list[str]:
     return sorted(key for key in keys if not BUFFERS.search(key))
-
-
-def _shape(size: Any) -> str:
-    return str(list(size)).replace(os.linesep, " ")
 
 
 def _has_nan(weight: Any) -> bool:

@@ -1,0 +1,82 @@
+"""Anticipation: the action that comes next, among five guesses, as EPIC-Kitchens-100 scores it."""
+
+import math
+from collections.abc import Collection, Hashable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+
+from videre.metrics.choice import shares
+from videre.metrics.interval import Share
+
+
+@dataclass(frozen=True)
+class Anticipation:
+    """Scores of ranked guesses.
+
+    Attributes:
+        accuracy: items whose label is among the first k guesses.
+        class_recall: the mean over classes of the share of their items found among k guesses, in [0, 1].
+        n_classes: classes with at least one item, which are the ones averaged.
+    """
+
+    accuracy: Share
+    class_recall: float
+    n_classes: int
+
+
+def top_k(
+    guesses: Sequence[Sequence[Hashable]],
+    labels: Sequence[Hashable],
+    *,
+    k: int = 5,
+    classes: Collection[Hashable] | None = None,
+) -> Anticipation:
+    """Top-k accuracy and class-mean top-k recall.
+
+    recall(c) = items of class c with c among the first k guesses / items of class c. Rare classes weigh as much as
+    common ones; classes without an item are left out.
+
+    Args:
+        guesses: ordered guesses of each item, best first; an empty list (no answer) counts as wrong.
+        labels: the true class of each item.
+        k: how many guesses count.
+        classes: average recall over these alone, such as the tail classes; None for all.
+
+    >>> top_k([["cut", "wash"], ["wash", "peel"]], ["wash", "cut"], k=2).class_recall
+    0.5
+
+    Source: EPIC-Kitchens-100, action anticipation: mean top-5 recall (Furnari et al., 2018).
+    """
+    if len(guesses) != len(labels):
+        raise ValueError(f"guesses for each item: {len(guesses)} lists, {len(labels)} labels")
+    marks = [label in list(guess)[:k] for guess, label in zip(guesses, labels, strict=True)]
+    names = [str(label) for label in labels]
+    wanted = None if classes is None else {str(name) for name in classes}
+    by_class = {name: share for name, share in shares(marks, names).items() if wanted is None or name in wanted}
+    recall = sum(share.value for share in by_class.values()) / len(by_class) if by_class else math.nan
+    return Anticipation(Share(sum(marks), len(marks)), recall, len(by_class))
+
+
+def guesses_from_scores(scores: Float[np.ndarray, "N C"], *, k: int = 5) -> list[list[int]]:
+    """The k best classes of each item, best first; of equal ones the lower index first.
+
+    >>> guesses_from_scores(np.array([[0.1, 0.7, 0.2]]), k=2)
+    [[1, 2]]
+    """
+    return [[int(index) for index in row] for row in np.argsort(-scores, axis=1, kind="stable")[:, :k]]
+
+
+def actions_from_scores(
+    verbs: Float[np.ndarray, "N V"], nouns: Float[np.ndarray, "N O"], *, k: int = 5
+) -> list[list[tuple[int, int]]]:
+    """The k best (verb, noun) pairs of each item from probabilities of verbs and nouns, by their product.
+
+    Source: EPIC-Kitchens-100: actions from separate verb and noun heads.
+    """
+    if (verbs < 0).any() or (nouns < 0).any():
+        raise ValueError("probabilities are at least 0: take a softmax of scores first")
+    product = verbs[:, :, None] * nouns[:, None, :]
+    best = guesses_from_scores(product.reshape(len(product), -1), k=k)
+    return [[divmod(index, nouns.shape[1]) for index in row] for row in best]

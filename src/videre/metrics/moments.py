@@ -1,0 +1,191 @@
+"""Moment retrieval: which stretch of a video a sentence names, scored as QVHighlights and Charades-STA do.
+
+A prediction is a list of windows [start, end, score] in seconds, the best first; the truth is a list of windows.
+"""
+
+import re
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float64, Int64
+
+from videre.errors import DataError
+from videre.metrics.interval import Share, bootstrap
+from videre.types import Span
+
+Window = Sequence[float]
+"""[start, end] in seconds, of a prediction [start, end, score]."""
+
+THRESHOLDS = tuple(round(0.5 + 0.05 * i, 2) for i in range(10))
+"""IoU 0.5, 0.55, ..., 0.95."""
+
+RANGES: Mapping[str, tuple[float, float]] = {
+    "short": (0.0, 10.0),
+    "middle": (10.0, 30.0),
+    "long": (30.0, 150.0),
+    "full": (-1.0, float("inf")),
+}
+"""Lengths (more than, at most) of the true windows that QVHighlights counts apart, in seconds."""
+
+
+@dataclass(frozen=True)
+class Moments:
+    """Scores over queries.
+
+    Attributes:
+        recall: R@1 by IoU threshold: the first window meets one of the true ones with at least that IoU.
+        precision: mean average precision by IoU threshold, in [0, 1].
+        mean_iou: the IoU of the first window with the true one that it meets best, mean over queries, in [0, 1].
+        mean_iou_interval: its 95 % bootstrap interval.
+        n_queries: all of them, those without a prediction among them, which score 0.
+        n_missing: queries without a prediction.
+    """
+
+    recall: Mapping[float, Share]
+    precision: Mapping[float, float]
+    mean_iou: float
+    mean_iou_interval: tuple[float, float]
+    n_queries: int
+    n_missing: int
+
+    @property
+    def mean_precision(self) -> float:
+        """mAP averaged over the thresholds, in [0, 1]."""
+        return float(np.mean(list(self.precision.values())))
+
+
+def retrieve(
+    predictions: Mapping[Hashable, Sequence[Window]],
+    truth: Mapping[Hashable, Sequence[Window]],
+    *,
+    thresholds: Sequence[float] = THRESHOLDS,
+    max_windows: int | None = 10,
+) -> Moments:
+    """R@1 at IoU, mAP and mean IoU over queries.
+
+    Args:
+        predictions: windows [start, end, score] by query, the best first; without scores, their order ranks them.
+        truth: true windows by query, at least one each.
+        thresholds: IoU values that must be reached (>=).
+        max_windows: windows of a query that count for mAP; None for all.
+
+    Raises:
+        DataError: a query has no true window, or there is no query.
+
+    Source: QVHighlights, `compute_mr_ap` and `compute_mr_r1` in `standalone_eval/eval.py` (moment_detr 2fa9e32, MIT).
+    Differs: a query without predictions counts as 0; the official script refuses it, or leaves it out of mAP.
+    """
+    if not truth or not all(len(windows) for windows in truth.values()):
+        raise DataError("every query needs a true window, and there must be one query")
+    ious, rows = [], []
+    for query, windows in truth.items():
+        said, true = _array(predictions.get(query, ())), _array(windows)
+        ious.append(float(overlaps(said[:1, :2], true[:, :2]).max()) if len(said) else 0.0)
+        rows.append(average_precision(said[:max_windows], true, thresholds))
+    precision = np.mean(rows, axis=0)
+    return Moments(
+        recall={x: Share(sum(iou >= x for iou in ious), len(ious)) for x in thresholds},
+        precision={x: float(precision[i]) for i, x in enumerate(thresholds)},
+        mean_iou=float(np.mean(ious)),
+        mean_iou_interval=bootstrap(ious),
+        n_queries=len(truth),
+        n_missing=sum(not len(predictions.get(query, ())) for query in truth),
+    )
+
+
+def of_length(truth: Mapping[Hashable, Sequence[Window]], limits: tuple[float, float]) -> dict[Hashable, list[Window]]:
+    """The true windows longer than limits[0] and at most limits[1] seconds, and the queries that have any.
+
+    >>> of_length({"q": [[0, 4], [0, 20]], "r": [[0, 30]]}, RANGES["short"])
+    {'q': [[0, 4]]}
+    """
+    low, high = limits
+    kept = {query: [w for w in windows if low < w[1] - w[0] <= high] for query, windows in truth.items()}
+    return {query: windows for query, windows in kept.items() if windows}
+
+
+def overlaps(spans: Float64[np.ndarray, "P 2"], others: Float64[np.ndarray, "G 2"]) -> Float64[np.ndarray, "P G"]:
+    """Intersection over union of every span with every other, in [0, 1]; 0 where both are empty."""
+    start = np.maximum(spans[:, None, 0], others[None, :, 0])
+    end = np.minimum(spans[:, None, 1], others[None, :, 1])
+    inter = np.maximum(0.0, end - start)
+    union = (spans[:, 1] - spans[:, 0])[:, None] + (others[:, 1] - others[:, 0])[None, :] - inter
+    return np.divide(inter, union, out=np.zeros_like(inter), where=union > 0)
+
+
+def average_precision(
+    spans: Float64[np.ndarray, "P _"],
+    truths: Float64[np.ndarray, "G _"],
+    thresholds: Sequence[float],
+    *,
+    videos: Int64[np.ndarray, " P"] | None = None,
+    truth_videos: Int64[np.ndarray, " G"] | None = None,
+) -> Float64[np.ndarray, " X"]:
+    """Average precision at each IoU threshold, in [0, 1]: area under the envelope of precision over recall.
+
+    Predictions are taken by falling score (of one score, in their order); each claims the free truth of its own
+    video that it overlaps most, and is wrong where that overlap is below the threshold.
+
+    Args:
+        spans: [start, end, score] rows; without a score column their order ranks them.
+        truths: [start, end] rows.
+        thresholds: IoU values.
+        videos: which video each span is from; None for one video.
+        truth_videos: which video each truth is from.
+
+    Source: ActivityNet, `compute_average_precision_detection`.
+    """
+    if len(spans) == 0 or len(truths) == 0:
+        return np.zeros(len(thresholds))
+    if spans.shape[1] > 2:
+        order = np.argsort(-spans[:, 2], kind="stable")
+        spans, videos = spans[order], None if videos is None else videos[order]
+    iou = overlaps(spans[:, :2], truths[:, :2])
+    if videos is not None and truth_videos is not None:
+        iou = np.where(videos[:, None] == truth_videos[None, :], iou, -1.0)
+    return np.array([envelope_area(_claims(iou, x), len(truths)) for x in thresholds])
+
+
+def envelope_area(hits: Sequence[bool], n_truths: int) -> float:
+    """The area under the envelope of precision over recall, in [0, 1], of ranked hits and misses.
+
+    >>> envelope_area([True, False, True], 2)
+    0.8333333333333333
+
+    Source: PASCAL VOC 2010, as in ActivityNet's `interpolated_prec_rec`.
+    """
+    found = np.cumsum(np.asarray(hits, dtype=np.float64))
+    precision = np.concatenate([[0.0], found / np.arange(1, len(found) + 1), [0.0]])
+    recall = np.concatenate([[0.0], found / n_truths, [1.0]])
+    envelope = np.maximum.accumulate(precision[::-1])[::-1]
+    step = np.flatnonzero(recall[1:] != recall[:-1]) + 1
+    return float(((recall[step] - recall[step - 1]) * envelope[step]).sum())
+
+
+def read_span(reply: str) -> Span | None:
+    """The stretch of time that a reply names: its first two numbers in order of time, or None.
+
+    >>> read_span("The event happens in the 2.5 - 7 seconds")
+    Span(start_seconds=2.5, end_seconds=7.0, confidence=None, label=None)
+
+    Source: Charades-STA as lmms-eval and VTimeLLM read it: the first two floats.
+    """
+    numbers = [float(number) for number in re.findall(r"\d+(?:\.\d+)?", reply)[:2]]
+    return Span(min(numbers), max(numbers)) if len(numbers) == 2 else None
+
+
+def _claims(iou: Float64[np.ndarray, "P G"], threshold: float) -> list[bool]:
+    """Whether each prediction, in order, claims a truth that is still free."""
+    free, hits = np.ones(iou.shape[1], dtype=bool), []
+    for row in iou:
+        best = next((j for j in np.argsort(row)[::-1] if free[j] or row[j] < threshold), None)
+        hit = best is not None and bool(row[best] >= threshold)
+        if hit:
+            free[best] = False
+        hits.append(hit)
+    return hits
+
+
+def _array(windows: Sequence[Window]) -> Float64[np.ndarray, "P _"]:
+    return np.asarray(windows, dtype=np.float64).reshape(len(windows), -1 if len(windows) else 3)

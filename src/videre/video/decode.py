@@ -12,6 +12,7 @@ from typing import Any
 import av
 import numpy as np
 
+from videre.errors import REFUSED, VideoError
 from videre.video.container import open_container, packets
 from videre.video.index import Index, UntrustedIndexError, is_ordered
 from videre.video.limits import Limits
@@ -231,19 +232,21 @@ class Decoder:
             insort(self._seen, packet.pts)
 
     def _feed(self, targets: list[int]) -> Iterator[tuple[int, Any]]:
-        """Feeds packets up to the last target; gives what the decoder has ready by then."""
+        """Feeds packets until all targets are inside; gives what the decoder has ready by then."""
         self._wanted.extend(targets)
         self._last_wanted = last = targets[-1]
         wanted = set(self._wanted)
         self._held.update({time: self._early.pop(time) for time in targets if time in self._early})
         yield from self._ready()
-        while last not in self._fed_ahead:
+        missing = set(targets) - self._fed_ahead
+        while missing:
             packet = self._queue.popleft() if self._queue else self._read() and self._queue.popleft()
             if packet is None:
                 break
             self._queued_bytes -= packet.size
             self._skip(packet.pts is not None and packet.pts < last and packet.pts not in wanted)
-            if packet.pts is not None and packet.pts >= last:
+            missing.discard(packet.pts)
+            if packet.pts is not None and packet.pts > last:
                 self._fed_ahead.add(packet.pts)
             self._keep(self._decode(packet), wanted)
             yield from self._ready()
@@ -281,6 +284,9 @@ class Decoder:
             return self.stream.codec_context.decode(packet)
         except EOFError:
             return []
+        except MemoryError as error:
+            what = f"{self._source.name}: needs more memory than there is; shrink it"
+            raise VideoError(what, code="too_much_memory", exit_code=REFUSED) from error
         except av.error.FFmpegError:
             self.errors += 1
             return []

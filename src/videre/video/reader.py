@@ -20,7 +20,7 @@ from videre.video.limits import Limits
 from videre.video.picture import RGB, Layout, Painter, layout_of
 from videre.video.source import Source
 
-_SURVEY_FRAMES = 20_000
+_SURVEY_FRAMES = 5_000
 _ABSURD_SECONDS = 1e7
 _LISTED = 10
 
@@ -40,6 +40,7 @@ class AvReader:
         self._lock = threading.Lock()
         self.notes: list[str] = []
         self._damaged: set[int] = set()
+        self._dropped: list[int] = []
         self._surveyed = False
         decoder = Decoder(source, self._kind, limits, threads=_threads())
         stream, note = choose_track(decoder.container, source.name, track)
@@ -107,7 +108,8 @@ class AvReader:
     def remarks(self) -> tuple[str, ...]:
         """The notes, damage met so far included."""
         damaged = self._listed("damaged (concealed by the decoder)", sorted(self._damaged))
-        return (*self.notes, *([damaged] if damaged else []))
+        dropped = self._listed("passed over (not decodable)", sorted(self._dropped))
+        return (*self.notes, *filter(None, (damaged, dropped)))
 
     def _describe(self, decoder: Decoder) -> None:
         """Keeps what the first frame tells of all."""
@@ -180,15 +182,15 @@ class AvReader:
         if index.in_order:
             raise self._damage("its frames come out differently each time")
         if not self._surveyed and len(index.times) <= _SURVEY_FRAMES:
-            index = self._survey(index)
-        times = index.times
-        if not index.in_order and lost in times:
-            index = of_times(times[times != lost], _keys(index), index.end)
+            index = self._survey(index, lost)
+        if not index.in_order and lost in index.times:
+            self._dropped.append(lost)
+            index = of_times(index.times[index.times != lost], _keys(index), index.end)
         if not len(index.times):
             raise self._damage("no frame decodes")
         self._index = index
 
-    def _survey(self, index: Index) -> Index:
+    def _survey(self, index: Index, lost_in_run: int | None = None) -> Index:
         """Decodes everything once, to know exactly what is lost. Raises `VideoError` above `max_corrupt`."""
         self._surveyed = True
         with self._fresh(threads=1) as decoder:
@@ -196,8 +198,8 @@ class AvReader:
         found = [time for time, _ in outputs]
         times = index.times
         broken = decoder.errors > 0 or any(corrupt for _, corrupt in outputs)
-        if not broken and not set(found) <= set(times.tolist()):
-            return of_outputs(found, index.frame_ticks)
+        if not broken and (lost_in_run in found or not set(found) <= set(times.tolist())):
+            return of_outputs(found, index.frame_ticks)  # sound, but packets do not tell how to reach its frames
         good = np.isin(times, np.array([time for time in found if time is not None], np.int64))
         lost = times[~good]
         if broken and len(lost):  # without an error they were never meant to be shown

@@ -11,6 +11,8 @@ import io
 import os
 import re
 import stat
+import tempfile
+from collections.abc import Iterator
 from typing import Any
 
 from videre.errors import REFUSED, VideoError
@@ -40,6 +42,26 @@ class Source:
         self._descriptor, self._opened = _open_regular(self.path, self.name)
         self.size_bytes = self._opened.st_size
 
+    @classmethod
+    def adopt(cls, descriptor: int, name: str) -> "Source":
+        """A source around a descriptor that another process checked; it is never compared with a path."""
+        source = cls(b"")
+        source.path, source.name, source._descriptor = "", name, descriptor
+        source._opened = os.fstat(descriptor)
+        source.size_bytes = source._opened.st_size
+        return source
+
+    @contextlib.contextmanager
+    def inheritable(self) -> Iterator[int]:
+        """A descriptor that a child process can read; bytes are put into a nameless file."""
+        if self._descriptor >= 0:
+            yield self._descriptor
+            return
+        with tempfile.TemporaryFile() as file:
+            file.write(self._bytes)
+            file.flush()
+            yield file.fileno()
+
     def reader(self) -> io.RawIOBase | io.BytesIO:
         """A reader with its own position."""
         return io.BytesIO(self._bytes) if self._descriptor < 0 else _Reader(self._descriptor, self.size_bytes)
@@ -53,7 +75,7 @@ class Source:
         if self._descriptor < 0:
             return
         seen = [os.fstat(self._descriptor)]
-        with contextlib.suppress(OSError):  # unlinked since: what we hold is still whole
+        with contextlib.suppress(OSError):  # unlinked since, or never had a name: what we hold is still whole
             seen.append(os.stat(self.path))
         if any(_identity(now) != _identity(self._opened) for now in seen):
             raise VideoError(

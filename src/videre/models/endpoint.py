@@ -19,16 +19,15 @@ from jaxtyping import Float
 from videre.errors import ModelError, VidereError
 from videre.models.endpoint_address import Address, key_for, parse
 from videre.models.endpoint_connection import Connection
+from videre.models.endpoint_letters import TOP_LOGPROBS, letter_scores
 from videre.models.endpoint_line import Patience
 from videre.models.endpoint_parts import Handover, Shown, show, text
-from videre.models.endpoint_reply import STOP_CODES, Reply, letter_scores
+from videre.models.endpoint_reply import STOP_CODES, Reply
 from videre.models.endpoint_request import Form
 from videre.options import listed, read_option
 from videre.types import JSON, Answer, Frames, Question, Usage
 
 Item = tuple[Iterable[Frames], Question]
-TOP_LOGPROBS = 20
-"""How many likely tokens a server is asked to list: the most that OpenAI and vLLM give by default."""
 READ_AHEAD = 4
 """Items that are encoded while others wait for the server."""
 
@@ -74,7 +73,8 @@ def connect(
     address = parse(base_url)
     key = key_for(address, api_key)
     how = Handover(transport, image, jpeg_quality)
-    return Endpoint(address, model, key=key, how=how, patience=patience, max_tokens=max_tokens, extra=extra or {})
+    form = Form(model, dict(extra or {}))
+    return Endpoint(address, form, key=key, how=how, patience=patience, max_tokens=max_tokens)
 
 
 class Endpoint:
@@ -84,23 +84,14 @@ class Endpoint:
     card: dict[str, JSON]
 
     def __init__(
-        self,
-        address: Address,
-        model: str,
-        *,
-        key: str | None,
-        how: Handover,
-        patience: Patience,
-        max_tokens: int,
-        extra: Mapping[str, JSON],
+        self, address: Address, form: Form, *, key: str | None, how: Handover, patience: Patience, max_tokens: int
     ) -> None:
-        if not model.strip() or max_tokens < 1:
-            raise ValueError(f"a model has a name, and max_tokens is 1 or more: {model=} {max_tokens=}")
-        self.name, self._how, self._max_tokens = model, how, max_tokens
-        self._form = Form(model, dict(extra))
-        self._connection = Connection(address, model, key=key, patience=patience)
+        if not form.model.strip() or max_tokens < 1:
+            raise ValueError(f"a model has a name, and max_tokens is 1 or more, got {form.model!r} and {max_tokens}")
+        self.name, self._how, self._max_tokens, self._form = form.model, how, max_tokens, form
+        self._connection = Connection(address, form.model, key=key, patience=patience)
         self._at_once = patience.concurrency + READ_AHEAD
-        self.card = {"kind": "endpoint", "id": model, "base_url": address.url, **how.card(), **self._form.card()}
+        self.card = {"kind": "endpoint", "id": form.model, "base_url": address.url, **how.card(), **form.card()}
         self.card |= {"max_tokens": max_tokens, "reported_model": None, "system_fingerprint": None}
 
     def __repr__(self) -> str:

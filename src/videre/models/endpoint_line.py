@@ -150,14 +150,14 @@ class Line:
             raise self._stop(self._error(trouble.code, trouble.words))
         if not trouble.busy:
             item.failures += 1
-            self._count(False)
+            self._count(False, trouble.words)
         if trouble.then == "give_up":
             raise self._error(trouble.code, trouble.words)
         if item.failures > self._patience.retries:
             raise self._given_up(item, trouble.code)
         if trouble.after_seconds is not None:
             self._held_until = max(self._held_until, _now() + trouble.after_seconds)
-            return
+        # The two waits run side by side; a server that says "0 seconds" again and again is not asked without end.
         bound = self._patience.backoff_seconds * 2.0 ** min(item.tries - 1, 30)
         await self._pause(_jitter(min(bound, LONGEST_BACKOFF_SECONDS)), until=item.deadline)
 
@@ -172,13 +172,13 @@ class Line:
             pass
         self._check()
 
-    def _count(self, worked: bool) -> None:
+    def _count(self, worked: bool, words: str = "") -> None:
         """Opens the circuit breaker where half of the last hundred requests failed."""
         self._outcomes.append(worked)
         failed = self._outcomes.count(False)
         if failed >= BREAKER_FAILURES and self._halt is None:
-            words = f"{failed} of the last {BREAKER_WINDOW} requests failed; mend the server and run again to go on"
-            self._stop(self._error("circuit_open", words), seconds=BREAKER_REST_SECONDS)
+            said = f"{failed} of the last {BREAKER_WINDOW} requests failed, which is no progress; the last: {words}"
+            self._stop(self._error("circuit_open", said), seconds=BREAKER_REST_SECONDS)
 
     def _stop(self, error: ModelError, *, seconds: float = float("inf")) -> ModelError:
         """Halts every item of this line, the waiting ones too."""

@@ -4,17 +4,16 @@ import email.utils
 import json
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-import numpy as np
-from jaxtyping import Float
-
+from videre.models.endpoint_letters import first_tokens
 from videre.types import JSON
 
 REPLY_BYTES = 8 << 20
 """The longest body that is read from a server."""
+LONGEST_WAIT_SECONDS = 1e9
 
 STOP_CODES = frozenset(
     {"unauthorized", "forbidden", "not_found", "redirect", "quota", "unreachable", "wait_too_long", "circuit_open"}
@@ -128,16 +127,16 @@ def _until(date: str, now: str) -> float | None:
     """Seconds from now to an HTTP date, by the server's own clock where it tells its time."""
     try:
         then = email.utils.parsedate_to_datetime(date).timestamp()
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     try:
         return _duration(then - email.utils.parsedate_to_datetime(now).timestamp())
-    except ValueError:
+    except (ValueError, OverflowError):
         return _duration(then - time.time())
 
 
 def _duration(seconds: float) -> float | None:
-    return max(0.0, seconds) if math.isfinite(seconds) else None
+    return min(max(0.0, seconds), LONGEST_WAIT_SECONDS) if math.isfinite(seconds) else None
 
 
 def read_reply(body: bytes) -> Reply:
@@ -160,7 +159,7 @@ def read_reply(body: bytes) -> Reply:
         answer_tokens=_count(usage.get("completion_tokens")),
         model=_words(root.get("model")),
         fingerprint=_words(root.get("system_fingerprint")),
-        first=_first_tokens(choice.get("logprobs")),
+        first=first_tokens(choice.get("logprobs")),
     )
 
 
@@ -196,31 +195,16 @@ def _content(message: Mapping[str, JSON], finish: JSON) -> str:
         content = ""
     if not isinstance(content, str):
         raise ValueError(f"choices[0].message.content is text, got {type(content).__name__}")
-    return content
-
-
-def _first_tokens(logprobs: JSON) -> dict[str, float] | None:
-    """Token -> log-probability for the first token of the reply; None where the server lists none."""
-    try:
-        rows = logprobs["content"][0]["top_logprobs"]
-        found = [(row["token"], float(row["logprob"])) for row in rows]
-    except (KeyError, IndexError, TypeError, ValueError):
-        return None
-    return {token: value for token, value in found if isinstance(token, str) and not math.isnan(value)}
-
-
-def letter_scores(first: Mapping[str, float], options: Sequence[str]) -> Float[np.ndarray, " K"]:
-    """The probability of a letter is that of all tokens that are this letter, with or without a space before it."""
-    scores = np.full(len(options), -np.inf)
-    for i, option in enumerate(options):
-        for token, value in first.items():
-            if token.strip(" ▁Ġ\n") == option:
-                scores[i] = np.logaddexp(scores[i], value)
-    return scores
+    return _whole(content)
 
 
 def _words(value: JSON) -> str | None:
-    return value if isinstance(value, str) and value else None
+    return _whole(value) if isinstance(value, str) and value else None
+
+
+def _whole(text: str) -> str:
+    """The text with half surrogate pairs, which JSON can hold and no terminal can print, as question marks."""
+    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def _count(value: JSON) -> int | None:

@@ -17,6 +17,7 @@ COMMANDS = {
     "ask": ("videre.apps.asking:command", "Ask a question about videos and see the evidence."),
     "doctor": ("videre.apps.doctor:command", "Check decoders, packages, models; say what to mend."),
     "report": ("videre.apps.reporting:command", "Turn evidence records into one HTML page."),
+    "score": ("videre.apps.scoring:command", "Score prediction files that others published."),
     "world": ("videre.apps.worlds:command", "Write videos of the generated world with their truth."),
 }
 """Command -> where it is written, and the line that `videre --help` shows. A method adds its own here."""

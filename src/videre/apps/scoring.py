@@ -1,0 +1,142 @@
+"""`videre score`: what others predicted, scored from their files as their own scripts score it. No model is run."""
+
+import functools
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from videre.types import JSON
+
+FILE = click.Path(path_type=Path, dir_okay=False)
+
+
+def _shown(command: Callable[..., Mapping[str, JSON]]) -> Callable[..., None]:
+    """The command with `--json`: its report as one object, else as a table."""
+
+    @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+    @functools.wraps(command)
+    def show(as_json: bool, **arguments: Any) -> None:
+        report = command(**arguments)
+        click.echo(json.dumps(report) if as_json else _table(report))
+
+    return show
+
+
+def _table(report: Mapping[str, JSON]) -> str:
+    """The scores, a line each, with their interval; then counts, blind baselines and notes."""
+    bounds = report.get("intervals") or {}
+    lines = [click.style(str(report["benchmark"]), bold=True)]
+    lines += [f"  {name:28s} {_number(value)}{_interval(bounds.get(name))}" for name, value in _flat(report["scores"])]
+    lines += [f"  {name:28s} {value}" for name, value in (report.get("counts") or {}).items()]
+    for name, scores in (report.get("baselines") or {}).items():
+        shown = scores.items() if isinstance(scores, Mapping) else [("", scores)]
+        lines.append(f"  blind: {name:21s} " + "  ".join(f"{key} {_number(value)}".strip() for key, value in shown))
+    return "\n".join(lines + [f"  note: {note}" for note in report.get("notes") or ()])
+
+
+def _flat(scores: Mapping[str, JSON], head: str = "") -> list[tuple[str, JSON]]:
+    flat: list[tuple[str, JSON]] = []
+    for name, value in scores.items():
+        flat += _flat(value, f"{head}{name} ") if isinstance(value, Mapping) else [(f"{head}{name}", value)]
+    return flat
+
+
+def _number(value: JSON) -> str:
+    return f"{value:8.2f}" if isinstance(value, float) else f"{value!s:>8}"
+
+
+def _interval(bounds: JSON) -> str:
+    return f"   [{bounds[0]:.2f}, {bounds[1]:.2f}]" if bounds else ""
+
+
+@click.group()
+def command() -> None:
+    """Score prediction files that others published, under their official keys. No model is run."""
+
+
+@command.command()
+@click.option("--spans", type=FILE, required=True, help='{"VIDEO_QID": [start, end]}')
+@click.option("--annotations", type=FILE, required=True, help="gsub_val.json or gsub_test.json")
+@click.option("--answers", type=FILE, help='{"VIDEO_QID": {"prediction": 3, "answer": 1}}')
+@click.option("--questions", type=FILE, help="The csv of the split: accuracy by kind.")
+@click.option("--subset", type=FILE, help="Ids to score, a JSON list or one a line.")
+@click.option("--normalised", is_flag=True, help="Spans are in [0, 1].")
+@_shown
+def nextgqa(spans: Path, annotations: Path, **more: Any) -> Mapping[str, JSON]:
+    """NExT-GQA: Acc@GQA, mIoP, mIoU and the blind baselines."""
+    from videre import score
+
+    return score.score_nextgqa(spans, annotations, **more)
+
+
+def _pair(name: str, function: str, text: str) -> None:
+    """A subcommand of two files: predictions and annotations."""
+
+    @click.argument("predictions", type=FILE)
+    @click.option("--annotations", type=FILE, required=True, help="The published annotation file.")
+    @_shown
+    def run(predictions: Path, annotations: Path) -> Mapping[str, JSON]:
+        from videre import score
+
+        return getattr(score, function)(predictions, annotations)
+
+    command.command(name, help=text)(run)
+
+
+_pair("qvhighlights", "score_qvhighlights", "QVHighlights: R@1, mAP and HIT@1 of predicted moments.")
+_pair("charades-sta", "score_charades_sta", "Charades-STA: R@1 at IoU and mIoU of predicted moments.")
+_pair("activitynet-localisation", "score_activitynet_localisation", "ActivityNet: mAP of labelled spans.")
+_pair("ava-detection", "score_ava_detection", "AVA: frame mAP at IoU 0.5.")
+
+
+@command.command()
+@click.argument("similarity", type=FILE)
+@click.option("--ties", type=click.Choice(["mean", "best", "worst"]), default="mean", show_default=True)
+@click.option("--popular-ties", is_flag=True, help="Count ties as much published code does, fault included.")
+@_shown
+def retrieval(similarity: Path, ties: Any, popular_ties: bool) -> Mapping[str, JSON]:
+    """Retrieval: R@k and ranks of a square .npy matrix, texts by videos."""
+    from videre import score
+
+    return score.score_retrieval(similarity, ties=ties, popular_ties=popular_ties)
+
+
+@command.command()
+@click.argument("predictions", type=FILE)
+@click.option("--annotations", type=FILE, help="The official questions: those without a prediction count as wrong.")
+@click.option("--task", type=click.Choice(["multi-choice", "yes_no", "caption_matching"]), default="multi-choice")
+@click.option("--meta-info", type=FILE, help="The official meta_info.json: fine-grained aspects.")
+@_shown
+def tempcompass(predictions: Path, **more: Any) -> Mapping[str, JSON]:
+    """TempCompass: accuracy by aspect."""
+    from videre import score
+
+    return score.score_tempcompass(predictions, **more)
+
+
+@command.command("activitynet-qa")
+@click.argument("predictions", type=FILE)
+@click.option("--annotations", type=FILE, required=True, help="val_a.json or test_a.json")
+@click.option("--match", default="exact", show_default=True, help="exact is the official rule.")
+@_shown
+def activitynet_qa(predictions: Path, annotations: Path, match: str) -> Mapping[str, JSON]:
+    """ActivityNet-QA: accuracy by type, without a judge."""
+    from videre import score
+
+    return score.score_activitynet_qa(predictions, annotations, match=match)
+
+
+@command.command("video-mme")
+@click.argument("predictions", type=FILE)
+@click.option(
+    "--rule", default="recommended", show_default=True, help="How replies are read; videomme is the official rule."
+)
+@_shown
+def video_mme(predictions: Path, rule: str) -> Mapping[str, JSON]:
+    """Video-MME: accuracy by length, beside chance and the best constant letter."""
+    from videre import score
+
+    return score.score_video_mme(predictions, rule=rule)

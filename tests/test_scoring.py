@@ -1,0 +1,44 @@
+"""`videre score`: the known scores of published prediction files come back by command."""
+
+import json
+
+import pytest
+from click.testing import CliRunner
+
+from videre.apps.cli import cli
+
+
+def score(*arguments: object) -> dict:
+    done = CliRunner().invoke(cli, ["score", *map(str, arguments), "--json"], catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    return json.loads(done.stdout)
+
+
+def test_qvhighlights_keys_and_figures(shared):
+    folder = shared / "corpus" / "results" / "qvhighlights"
+    known = json.loads((folder / "moment_detr_sample_val_preds_metrics_raw.json").read_text())
+    found = score(
+        "qvhighlights", folder / "moment_detr_sample_val_preds.jsonl",
+        "--annotations", folder / "highlight_val_release.jsonl",
+    )["scores"]  # fmt: skip
+    brief = known["brief"]
+    assert set(brief) <= set(found)
+    assert {key: round(found[key], 2) for key in brief} == pytest.approx(brief, abs=0.011)
+
+
+def test_nextgqa_prints_a_table_with_blind_baselines(shared):
+    folder = shared / "corpus" / "results" / "nextgqa"
+    arguments = [
+        "score", "nextgqa", "--spans", folder / "val_ground_centre_third.json",
+        "--annotations", folder / "gsub_val.json", "--answers", folder / "val_qa_random.json",
+    ]  # fmt: skip
+    done = CliRunner().invoke(cli, [str(a) for a in arguments], catch_exceptions=False)
+    assert done.exit_code == 0
+    assert "Acc@GQA" in done.stdout
+    assert "blind: middle_point" in done.stdout
+
+
+def test_a_missing_file_is_named():
+    done = CliRunner().invoke(cli, ["score", "retrieval", "gone.npy"])
+    assert "gone.npy" in str(done.exception)
+    assert done.exception.exit_code in (2, 3)

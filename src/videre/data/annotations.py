@@ -4,7 +4,7 @@ import csv
 import io
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from videre.data.fields import Row
 from videre.errors import NO_INPUT, DataError
@@ -13,6 +13,7 @@ Source = str | os.PathLike
 EDITOR = "open it in an editor at that line, or fetch the file again"
 
 
+@runtime_checkable
 class HasId(Protocol):
     """Anything that a benchmark names by an id of its own."""
 
@@ -74,12 +75,15 @@ def table(
         reader = csv.DictReader(lines, names, delimiter=delimiter, strict=True)
     else:
         reader = csv.DictReader(lines, names, delimiter=delimiter, quoting=csv.QUOTE_NONE)
+    last = 0
     try:
         _check_header(path, columns, reader.fieldnames or [])
+        last = reader.line_num
         for fields in reader:
-            yield _csv_row(path, reader.line_num, fields)
+            last = reader.line_num
+            yield _csv_row(path, last, fields)
     except csv.Error as error:
-        raise at_line(path, reader.line_num, f"not readable as CSV ({error})") from error
+        raise at_line(path, last + 1, f"not readable as CSV ({error})") from error
 
 
 def missing_file(path: Source, reason: str = "there is no such file") -> DataError:

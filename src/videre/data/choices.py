@@ -15,7 +15,7 @@ TAIL = "Answer with the option's letter from the given choices directly."
 
 _OPTION = re.compile(r"([A-Z])\. ?(.*)", re.DOTALL)
 _LABEL = re.compile(r"\(?([A-Z])[.):] *(.*)", re.DOTALL)
-_STUCK = re.compile(r"(.*?[?.!:])A\. (.+)", re.DOTALL)
+_STUCK = re.compile(r"(.*?\?)A\. (.+)", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -45,9 +45,9 @@ def asked(text: str, options: Sequence[str]) -> Question:
 def prompt(row: Row, text: str) -> Lettered:
     """The question and options of a text that lists its options on lines `A. ...`, `B. ...`.
 
-    An option may run over several lines, or be empty, as two of a row in MLVU are. Two TempCompass rows have their first option stuck to the question and the
-    letters A, A, B; it becomes an option of its own, and the letter A stays with the line that starts with it, which
-    is what their answers mean.
+    An option may run over several lines, or be empty, as two of a row in MLVU are. Two TempCompass rows have their
+    first option stuck to the question and the letters A, A, B; it becomes an option of its own, and the letter A stays
+    with the line that starts with it, which is what their answers mean.
 
     Source: the rows of MVBench, TempCompass and MLVU in xjtupanda/T2Vid and VITA-MLLM/Sparrow, benchmarks/.
     """

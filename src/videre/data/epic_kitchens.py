@@ -88,7 +88,8 @@ def read_durations(path: Source) -> dict[str, float]:
 
 
 def _anticipation(row: Row, *, gap: float, observed: float | None) -> Anticipation:
-    action = spans.published(row, [_seconds(row, "start_timestamp"), _seconds(row, "stop_timestamp")])
+    times = [_parsed(row, name, parse=_clock, form="HH:MM:SS.mmm") for name in ("start_timestamp", "stop_timestamp")]
+    action = spans.published(row, times)
     end = max(0.0, action.start_seconds - gap)
     start = 0.0 if observed is None else max(0.0, end - observed)
     name, participant = row.text("narration_id"), row.text("participant_id")
@@ -104,23 +105,25 @@ def _anticipation(row: Row, *, gap: float, observed: float | None) -> Anticipati
 
 
 def _class(row: Row) -> ActionClass:
-    return ActionClass(row.label("id"), row.text("key"), _words(row, "instances"), row.text("category", blank=True))
+    return ActionClass(
+        row.label("id"),
+        row.text("key"),
+        _parsed(row, "instances", parse=_words, form="a list of words"),
+        row.text("category", blank=True),
+    )
 
 
-def _seconds(row: Row, name: str) -> float:
-    def parse(text: str) -> float:
-        hours, minutes, seconds = text.split(":")
-        return int(hours) * 3600 + int(minutes) * 60 + float(seconds)
-
-    return spans.finite(row, _parsed(row, name, parse=parse, form="HH:MM:SS.mmm"), what=f'"{name}"')
+def _clock(text: str) -> float:
+    hours, minutes, seconds = text.split(":")
+    return int(hours) * 3600 + int(minutes) * 60 + float(seconds)
 
 
-def _words(row: Row, name: str) -> tuple[str, ...]:
-    return _parsed(row, name, parse=lambda text: tuple(map(str, ast.literal_eval(text))), form="a list of words")
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(str(word) for word in ast.literal_eval(text))
 
 
 def _parsed(row: Row, name: str, *, parse: Callable[[str], Parsed], form: str) -> Parsed:
     try:
         return parse(row.text(name))
-    except (ValueError, SyntaxError, TypeError):
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
         raise row.wrong(f'"{name}" is {row.fields[name]!r}, {form} was expected') from None

@@ -1,6 +1,5 @@
 """One row of an annotation file: fields with their types checked, and errors that name file, line and next step."""
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
@@ -9,6 +8,9 @@ from videre.errors import DataError
 from videre.types import JSON
 
 PUBLISHED = "compare this row with the file as published, or fetch that again"
+
+LARGEST = 1e300
+"""No number of a row is larger; whole numbers beyond it have no value as seconds or counts."""
 
 _WORDS = {
     str: "text",
@@ -85,7 +87,7 @@ class Row:
             value = self._parsed(name, value)
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise self._type(name, value, "a number")
-        if not math.isfinite(value):
+        if not abs(value) <= LARGEST:
             raise self.wrong(f'"{name}" is {value}, a finite number was expected')
         return value
 

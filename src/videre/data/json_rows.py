@@ -14,6 +14,8 @@ from videre.types import JSON
 LINE_BYTES = 16 * 1024 * 1024
 """A longer line of JSON lines is refused; annotation rows are some kilobytes."""
 
+_A_LIST = "this is a JSON list, not JSON lines"
+_AS_JSON = "name the file .json, or write one object a line"
 _SPACE = re.compile(r"[ \t\r\n]*")
 
 
@@ -59,7 +61,7 @@ def _raw_lines(file: io.BufferedIOBase) -> Iterator[bytes | str]:
     head = b"" if start == b"\xef\xbb\xbf" else start
     while line := head + file.readline(LINE_BYTES + 1):
         head = b""
-        if len(line) <= LINE_BYTES + 3:
+        if len(line) <= LINE_BYTES:
             yield line
             continue
         while line and not line.endswith(b"\n"):
@@ -75,6 +77,8 @@ def _line(path: Source, line: int, raw: bytes) -> Row | DataError:
     except (ValueError, RecursionError) as error:
         reason, fix = _line_reason(raw, str(error))
         return at_line(path, line, reason, fix=fix)
+    if isinstance(value, list):
+        return at_line(path, line, _A_LIST, fix=_AS_JSON)
     if not isinstance(value, dict):
         return at_line(path, line, "the line is no JSON object", fix='write {"id": ..., "video": ..., ...} on one line')
     return Row(os.fspath(path), line, value)
@@ -83,7 +87,7 @@ def _line(path: Source, line: int, raw: bytes) -> Row | DataError:
 def _line_reason(raw: bytes, error: str) -> tuple[str, str]:
     text = raw.strip()
     if text in (b"[", b"]") or text.startswith(b"[{"):
-        return "this is a JSON list, not JSON lines", "name the file .json, or write one object a line"
+        return _A_LIST, _AS_JSON
     if text.endswith(b"},"):
         return "a comma follows the closing brace", "remove it: JSON lines has one object a line without commas"
     if re.search(rb",\s*[}\]]", text):
@@ -130,8 +134,9 @@ def _value(path: Source, text: str, at: int) -> tuple[JSON, int]:
         comma = before == "," and text[error.pos : error.pos + 1] in ("}", "]")
         reason = "a comma stands before a closing bracket" if comma else f"not JSON ({error.msg})"
         raise _broken(path, text, error.pos, reason) from error
-    except RecursionError as error:
-        raise _broken(path, text, at, "nested too deeply") from error
+    except (ValueError, RecursionError) as error:
+        reason = "nested too deeply" if isinstance(error, RecursionError) else "a number with thousands of digits"
+        raise _broken(path, text, at, reason) from error
     return value, _skip(text, end)
 
 

@@ -3,15 +3,16 @@
 Files: the JSON lines of jayleicn/moment_detr (`highlight_{train,val}_release.jsonl`) and line/lighthouse
 (`charades_test_release.jsonl`, ...): qid, query, duration, vid, relevant_windows, and for highlights relevant_clip_ids
 with saliency_scores, or a label for every clip of two seconds. DiDeMo and TEMPO: the JSON lists of LocalizingMoments.
+What is said and when: HowTo100M's `{video}.csv` of antoine77340/MIL-NCE_HowTo100M (start, end, text).
 
 Source: Lei et al., NeurIPS 2021; Gao et al., ICCV 2017; Regneri et al., TACL 2013; Krishna et al., ICCV 2017; Hendricks
-et al., ICCV 2017 and EMNLP 2018. Verified.
+et al., ICCV 2017 and EMNLP 2018; Miech et al., CVPR 2020. Verified.
 """
 
 from dataclasses import dataclass
 
 from videre.data import spans
-from videre.data.annotations import Source, collect
+from videre.data.annotations import Source, collect, table
 from videre.data.fields import Row
 from videre.data.json_rows import jsonl, members
 from videre.types import Question, Sample, Span
@@ -21,6 +22,9 @@ CLIP_SECONDS = 2.0
 
 DIDEMO_SECONDS = 5.0
 """The length of the chunks that DiDeMo's times count."""
+
+DIDEMO_CHUNKS = 6
+"""DiDeMo looks at the first thirty seconds of a video."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +66,15 @@ def read_didemo(path: Source) -> list[Sample]:
     return collect(members(path), _didemo, path=path)
 
 
+def read_speech(path: Source) -> tuple[Span, ...]:
+    """HowTo100M's speech recognition: the lines in file order, what is said as the label; they may overlap."""
+    rows = table(path, ("start", "end", "text"))
+    return tuple(
+        spans.published(row, [row.number("start"), row.number("end")], label=row.text("text", blank=True))
+        for row in rows
+    )
+
+
 def _sample(row: Row) -> Sample:
     windows = row.items("relevant_windows") if row.has("relevant_windows") else []
     return Sample(
@@ -87,7 +100,7 @@ def _highlight(row: Row) -> Highlight:
     clips = list(range(len(scores))) if labelled else row.items("relevant_clip_ids")
     if len(clips) != len(scores):
         raise row.wrong(f"{len(clips)} clips but {len(scores)} saliency scores")
-    saliency = tuple(tuple(spans.finite(row, value, what="a score") for value in score) for score in scores)
+    saliency = tuple(spans.finite(row, score, what="the scores") for score in scores)
     return Highlight(row.label("qid"), _sample(row), row.number("duration"), tuple(clips), saliency)
 
 
@@ -102,6 +115,6 @@ def _didemo(row: Row) -> Sample:
 
 def _chunks(row: Row, times: list) -> Span:
     chunks = spans.published(row, times)
-    if not 0 <= chunks.start_seconds <= chunks.end_seconds < row.whole("num_segments"):
-        raise row.wrong(f"the times {times} are chunks 0 to {row.whole('num_segments') - 1}")
+    if not 0 <= chunks.start_seconds <= chunks.end_seconds < DIDEMO_CHUNKS:
+        raise row.wrong(f"the times are {times}, chunks 0 to {DIDEMO_CHUNKS - 1} were expected")
     return Span(chunks.start_seconds * DIDEMO_SECONDS, (chunks.end_seconds + 1) * DIDEMO_SECONDS)

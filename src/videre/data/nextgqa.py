@@ -71,4 +71,4 @@ def _ground(row: Row) -> Ground:
 
 
 def _frame_seconds(row: Row) -> tuple[float, ...]:
-    return tuple(times.finite(row, value, what="the frame times") for value in row.items("value"))
+    return times.finite(row, row.items("value"), what="the frame times")

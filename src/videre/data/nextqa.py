@@ -10,8 +10,8 @@ original release with the answer as an index 0-4 is read too and unverified.
 from collections.abc import Mapping, Sequence
 
 from videre.data import choices
-from videre.data.annotations import Source, collect, table
-from videre.data.fields import Row
+from videre.data.annotations import Source, at_line, collect, table
+from videre.data.fields import PUBLISHED, Row
 from videre.data.json_rows import members
 from videre.data.videos import checked_name
 from videre.types import Sample, Span
@@ -37,6 +37,8 @@ def read_grounded(
 ) -> list[Sample]:
     """As `read`, with the spans of `{video_id: {qid: spans}}`; where that has videos, it must have every question."""
     rows = list(table(path, COLUMNS))
+    if rows and not {"video_id", "video"} & set(rows[0].fields):
+        raise at_line(path, 1, f"no column video_id (there is {', '.join(rows[0].fields)})", fix=PUBLISHED)
     indexed = all(row.fields["answer"] in ("0", "1", "2", "3", "4") for row in rows)
 
     def build(row: Row) -> Sample:
@@ -60,9 +62,8 @@ def _sample(
     video = row.video("video_id" if "video_id" in row.fields else "video")
     qid = row.label("qid")
     kind = row.text("type")
-    if kind not in GROUPS:
-        raise row.wrong(f'"type" is {kind!r}, one of {", ".join(GROUPS)} was expected')
-    options = tuple(row.label(name) for name in COLUMNS[4:])
+    _check_kind(row, kind)
+    options = tuple(row.text(name, blank=True) for name in COLUMNS[4:])
     read_answer = choices.by_index if indexed else choices.by_text
     return Sample(
         id=f"{video}_{qid}",
@@ -72,6 +73,11 @@ def _sample(
         spans=_spans(row, spans, keys=(video, qid)),
         kind=kind,
     )
+
+
+def _check_kind(row: Row, kind: str) -> None:
+    if kind not in GROUPS:
+        raise row.wrong(f'"type" is {kind!r}, one of {", ".join(GROUPS)} was expected')
 
 
 def _folder(row: Row, video: str, *, folders: Mapping[str, str] | None) -> str:

@@ -132,7 +132,7 @@ def _box(row: Row, item: JSON) -> Box:
     if not isinstance(item, dict):
         fix = 'write {"seconds": ..., "x0": ..., "y0": ..., "x1": ..., "y1": ...}'
         raise row.wrong(f"a box is {item!r}, an object was expected", fix=fix, code="wrong_type")
-    seconds = times.finite(row, _part(row, item, "seconds"), what="a box")
+    (seconds,) = times.finite(row, [_part(row, item, "seconds")], what="a box")
     label = item.get("label")
     corners = [_part(row, item, name) for name in ("x0", "y0", "x1", "y1")]
     return times.box(row, corners, seconds=seconds, label=None if label is None else str(label))

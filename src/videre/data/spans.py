@@ -1,9 +1,6 @@
 """Times and boxes of a row, checked before a run: NaN, ends before starts, milliseconds, and boxes in another space."""
 
-import math
-from collections.abc import Sequence
-
-from videre.data.fields import Row
+from videre.data.fields import LARGEST, Row
 from videre.errors import DataError
 from videre.types import JSON, Box, Span
 
@@ -29,7 +26,7 @@ def span(row: Row, pair: JSON, *, duration_seconds: float | None = None, label: 
     Raises:
         DataError: not two finite numbers, the end before the start, past the video, or what looks like milliseconds.
     """
-    start, end = _numbers(row, pair, count=2, what="a span")
+    start, end = finite(row, pair, what="a span", count=2)
     if end < start:
         raise row.wrong(
             f"a span ends before it starts: [{start}, {end}]", fix="swap the two or mend the row", code="span"
@@ -45,7 +42,7 @@ def spans(row: Row, name: str, *, duration_seconds: float | None = None) -> tupl
 
 def published(row: Row, pair: JSON, *, label: str | None = None) -> Span:
     """A span as a benchmark published it: kept to the digit, past the video's end too, where both are finite."""
-    start, end = _numbers(row, pair, count=2, what="a span")
+    start, end = finite(row, pair, what="a span", count=2)
     if end < start:
         raise row.wrong(f"a span ends before it starts: [{start}, {end}]", code="span")
     return Span(start, end, label=label)
@@ -58,7 +55,7 @@ def box(row: Row, corners: JSON, *, seconds: float, label: str | None = None) ->
         DataError: not four finite numbers, corners in the wrong order, or another space, named where it is known:
             0 to 1000, percent, or pixels.
     """
-    x0, y0, x1, y1 = _numbers(row, corners, count=4, what="a box")
+    x0, y0, x1, y1 = finite(row, corners, what="a box", count=4)
     largest = max(x0, y0, x1, y1)
     if largest > 1.0:
         raise row.wrong(f"a box {_space(x0, y0, x1, y1)}: {[x0, y0, x1, y1]}", fix=_CORNERS, code="box")
@@ -71,19 +68,17 @@ def box(row: Row, corners: JSON, *, seconds: float, label: str | None = None) ->
     return Box(seconds, x0, y0, x1, y1, label)
 
 
-def finite(row: Row, value: JSON, *, what: str) -> float:
-    """A finite number, whatever it is part of."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise row.wrong(f"{what} holds {value!r}, a number was expected", code="wrong_type")
-    if not math.isfinite(value):
-        raise row.wrong(f"{what} holds {value}, a finite number was expected", code="span")
-    return value
-
-
-def _numbers(row: Row, values: JSON, *, count: int, what: str) -> Sequence[float]:
-    if not isinstance(values, list | tuple) or len(values) != count:
-        raise row.wrong(f"{what} is {values!r}, a list of {count} numbers was expected", code="wrong_type")
-    return [finite(row, value, what=what) for value in values]
+def finite(row: Row, values: JSON, *, what: str, count: int | None = None) -> tuple[float, ...]:
+    """The finite numbers of a list; `count` of them, where that is given."""
+    if not isinstance(values, list | tuple) or (count is not None and len(values) != count):
+        size = "" if count is None else f"{count} "
+        raise row.wrong(f"{what} is {values!r}, a list of {size}numbers was expected", code="wrong_type")
+    for value in values:
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise row.wrong(f"{what} holds {value!r}, a number was expected", code="wrong_type")
+        if not abs(value) <= LARGEST:
+            raise row.wrong(f"{what} holds {value}, a finite number was expected", code="span")
+    return tuple(values)
 
 
 def _check_unit(row: Row, start: float, end: float, *, duration_seconds: float | None) -> None:

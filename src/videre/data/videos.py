@@ -5,8 +5,8 @@ A row never reaches outside the root: absolute names, `..` and links that lead o
 
 import os
 from collections.abc import Iterable, Sequence
-from pathlib import Path, PureWindowsPath
-from typing import NamedTuple, Protocol, TypeVar
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import NamedTuple, Protocol, TypeVar, runtime_checkable
 
 from videre.errors import NO_INPUT, REFUSED, DataError
 
@@ -20,6 +20,7 @@ PREFIXES = ("", "v_")
 """What is tried before the file's name: ActivityNet's files start with `v_`, its question files leave that out."""
 
 
+@runtime_checkable
 class HasVideo(Protocol):
     """Anything that names a video relative to a root: a sample, a pair, a caption row."""
 
@@ -101,6 +102,8 @@ def present(samples: Iterable[Item], root: str | os.PathLike, *, folders: Sequen
 def _escape(name: str) -> str | None:
     if not name.strip():
         return "is an empty video name"
+    if not PurePosixPath(name).name:
+        return "names no file"
     if any(ord(letter) < 32 for letter in name):
         return "has control characters"
     if "://" in name:
@@ -116,7 +119,7 @@ def _find(root: str | os.PathLike, name: str, *, folders: Sequence[str]) -> Path
     checked_name(name)
     base = Path(root)
     for candidate in _candidates(base, name, folders=folders):
-        if candidate.is_file():
+        if os.path.isfile(candidate):
             return _inside(base, candidate)
     return None
 

@@ -150,6 +150,5 @@ def _corners(box: Box) -> str:
 def _cell(value: JSON) -> JSON:
     if not isinstance(value, str):
         return value
-    text = value.encode("utf-8", "replace").decode()
-    text = "".join(c if c.isprintable() or c in "\n\t" else c.encode("unicode_escape").decode() for c in text)
-    return f"'{text}" if text.startswith(_FORMULA) or text.lstrip().startswith(_FORMULA) else text
+    text = "".join(c if c.isprintable() or c in "\n\t" else c.encode("unicode_escape").decode() for c in value)
+    return f"'{text}" if value.startswith(_FORMULA) or value.lstrip().startswith(_FORMULA) else text

@@ -3,11 +3,12 @@
 import hashlib
 import platform
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
 import av
+import numpy as np
 
 import videre
 from videre.options import listed
@@ -78,6 +79,20 @@ def system(model: MLLM, select: Selector, *, size_px: int | None = DEFAULT_SIZE_
         return replace(answer, evidence=replace(shown, steps=steps), run=run)
 
     return answers
+
+
+class Blind:
+    """A model that is shown grey in place of every frame: what it gets right, it gets without the video."""
+
+    def __init__(self, model: MLLM) -> None:
+        self._model = model
+        self.name = f"{model.name}, blind"
+        self.card: Mapping[str, JSON] = {**model.card, "blind": True}
+
+    def answer(self, frames: Iterable[Frames], question: Question) -> Answer:
+        """The model's answer to the question and as many grey frames."""
+        grey = [Frames(np.full_like(chunk.pixels, 128), chunk.seconds, chunk.label) for chunk in frames]
+        return self._model.answer(grey, question)
 
 
 def shown_evidence(evidence: Evidence, frames: Frames) -> Evidence:

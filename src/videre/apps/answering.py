@@ -2,6 +2,9 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
+
+import click
 
 from videre import errors
 from videre.apps import catalog
@@ -28,6 +31,42 @@ class Settings:
     trust_remote_code: bool = False
 
 
+_OPTIONS = (
+    click.option(
+        "-m",
+        "--model",
+        default="builtin",
+        show_default=True,
+        help="builtin, a hub id, a folder, http://HOST/v1#NAME, or FILE.py:FUNCTION.",
+    ),
+    click.option(
+        "-s", "--select", default="uniform", show_default=True, help="NAME, NAME:key=value, or FILE.py:FUNCTION."
+    ),
+    click.option(
+        "-k", "--frames", type=click.IntRange(1, 36_000), default=8, show_default=True, help="Frames to show."
+    ),
+    click.option(
+        "--size-px",
+        type=click.IntRange(16),
+        default=768,
+        show_default=True,
+        help="Scale larger frames down to this longer side.",
+    ),
+    click.option("--seed", type=int, default=0, show_default=True, help="For selectors that draw."),
+    click.option("--device", help="cpu, cuda, cuda:1, ...; default: a GPU where there is one."),
+    click.option("--dtype", help="float32, bfloat16, float16; default: the checkpoint's own."),
+    click.option("--revision", help="Commit of a hub model."),
+    click.option("--trust-remote-code", is_flag=True, help="Run code from the model's repository; needs --revision."),
+)
+
+
+def model_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The options that make `Settings`, for every command that runs a model."""
+    for option in reversed(_OPTIONS):
+        function = option(function)
+    return function
+
+
 def load(settings: Settings) -> tuple[MLLM, Selector]:
     """The model and the selector that the settings name.
 
@@ -41,9 +80,16 @@ def load(settings: Settings) -> tuple[MLLM, Selector]:
     return catalog.model(settings.model, **loader, trust_remote_code=remote), select
 
 
-def answerer(model: MLLM, select: Selector, settings: Settings) -> Work:
-    """A function from a task to its record; the video is read in a process of its own, under limits."""
-    from videre.ask import ask
+def answerer(model: MLLM, select: Selector, settings: Settings, *, blind: bool = False) -> Work:
+    """A function from a task to its record; the video is read in a process of its own, under limits.
+
+    Args:
+        model: who answers.
+        select: which moments are shown.
+        settings: size of the frames and seed.
+        blind: show grey frames in place of the video's, for a baseline.
+    """
+    from videre.ask import Blind, ask
     from videre.video.open import open_video
 
     def work(task: Task) -> Record:
@@ -51,7 +97,7 @@ def answerer(model: MLLM, select: Selector, settings: Settings) -> Work:
             return ask(
                 video,
                 task.question,
-                model=model,
+                model=Blind(model) if blind else model,
                 select=select,
                 size_px=settings.size_px,
                 seed=settings.seed,

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from videre.apps import budget, outputs, printing
-from videre.apps.answering import Settings, answered, answerer, exit_code, load
+from videre.apps.answering import Settings, answered, answerer, exit_code, load, model_options
 from videre.apps.inputs import Task, rows, tasks
 from videre.apps.progress import noted, progress
 from videre.errors import DataError
@@ -17,27 +17,7 @@ from videre.record import Record
 @click.command()
 @click.argument("arguments", nargs=-1, required=True, metavar="VIDEO... QUESTION")
 @click.option("-O", "--option", "options", multiple=True, help="An option of a multiple-choice question; repeat it.")
-@click.option(
-    "-m",
-    "--model",
-    default="builtin",
-    show_default=True,
-    help="builtin, a hub id, a folder, http://HOST/v1#NAME, or FILE.py:FUNCTION.",
-)
-@click.option("-s", "--select", default="uniform", show_default=True, help="NAME, NAME:key=value, or FILE.py:FUNCTION.")
-@click.option("-k", "--frames", type=click.IntRange(1, 36_000), default=8, show_default=True, help="Frames to show.")
-@click.option(
-    "--size-px",
-    type=click.IntRange(16),
-    default=768,
-    show_default=True,
-    help="Scale larger frames down to this longer side.",
-)
-@click.option("--seed", type=int, default=0, show_default=True, help="For selectors that draw.")
-@click.option("--device", help="cpu, cuda, cuda:1, ...; default: a GPU where there is one.")
-@click.option("--dtype", help="float32, bfloat16, float16; default: the checkpoint's own.")
-@click.option("--revision", help="Commit of a hub model.")
-@click.option("--trust-remote-code", is_flag=True, help="Run code from the model's repository; needs --revision.")
+@model_options
 @click.option(
     "-o",
     "--out",

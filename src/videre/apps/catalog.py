@@ -4,23 +4,38 @@ A name may also be a user's own `file.py:function` or `package.module:function`.
 """
 
 import importlib.util
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from videre.errors import ConfigError
-from videre.types import JSON, MLLM, Selector
+from videre.types import JSON, MLLM, Sample, Selector
 
 COMMANDS = {
     "ask": ("videre.apps.asking:command", "Ask a question about videos and see the evidence."),
     "doctor": ("videre.apps.doctor:command", "Check decoders, packages, models; say what to mend."),
+    "eval": ("videre.apps.evaluating:command", "Evaluate a model on a benchmark; compare two runs."),
     "report": ("videre.apps.reporting:command", "Turn evidence records into one HTML page."),
     "score": ("videre.apps.scoring:command", "Score prediction files that others published."),
     "world": ("videre.apps.worlds:command", "Write videos of the generated world with their truth."),
 }
 """Command -> where it is written, and the line that `videre --help` shows. A method adds its own here."""
+
+BENCHMARKS = {
+    "activitynet-qa": "videre.data.short_answers:activitynet",
+    "egoschema": "videre.data.egoschema:read",
+    "longvideobench": "videre.data.longvideobench:read",
+    "mlvu": "videre.data.mlvu:read",
+    "mvbench": "videre.data.mvbench:read",
+    "nextqa": "videre.data.nextqa:read",
+    "rows": "videre.data.rows:read",
+    "star": "videre.data.star:read",
+    "tempcompass": "videre.data.tempcompass:read",
+    "video-mme": "videre.data.video_mme:read",
+}
+"""Benchmark -> the reader of its published annotation file. `world` is generated instead."""
 
 SELECTORS = {
     "uniform": "videre.video.sample:uniform",
@@ -78,6 +93,17 @@ def selector(text: str, *, k: int | None = None) -> Selector:
         raise ConfigError(f"selector {text!r}: {error}") from error
     select.name = ",".join([name, *(f"{key}={value}" for key, value in settings.items())]).replace(",", ":", 1)
     return select
+
+
+def benchmark(name: str) -> Callable[[Path], list[Sample]]:
+    """The reader of a benchmark's annotation file.
+
+    Raises:
+        ConfigError: no such benchmark.
+    """
+    if name not in BENCHMARKS:
+        raise ConfigError(f"no benchmark {name!r}{_nearest(name, {**BENCHMARKS, 'world': ''})}")
+    return _load(BENCHMARKS[name])
 
 
 def own(text: str) -> Any:

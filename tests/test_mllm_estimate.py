@@ -1,5 +1,8 @@
 """The estimate equals the run, without a weight; the fake model says what it is told to."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -71,3 +74,9 @@ def test_the_fake_model_may_be_a_function():
     model = FakeMLLM(lambda chunks, text: f"{sum(map(len, chunks))} frames, {text}")
     assert model.generate("say it now", [frames(3)]) == "3 frames, say it now"
     assert model.generate("say it now", [frames(3)], max_tokens=2) == "3 frames,"
+
+
+@pytest.mark.parametrize("module", ["prompt", "session", "fake"])
+def test_each_file_can_be_imported_first(module):
+    done = subprocess.run([sys.executable, "-c", f"import videre.models.{module}"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-500:]

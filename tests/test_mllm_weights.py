@@ -171,6 +171,22 @@ def test_a_hub_that_knows_nothing_and_a_hub_that_is_away(monkeypatch):
     assert time.perf_counter() - start < 6
 
 
+def test_a_model_of_the_local_cache_is_used_with_its_commit(folder, tmp_path, monkeypatch):
+    from huggingface_hub import constants
+
+    commit = "0123456789abcdef0123456789abcdef01234567"
+    cached = tmp_path / "hub" / "models--someone--tiny"
+    (cached / "refs").mkdir(parents=True)
+    (cached / "refs" / "main").write_text(commit)
+    shutil.copytree(folder, cached / "snapshots" / commit)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    assert load("someone/tiny").card["revision"] == commit
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
+    assert load("someone/tiny").card["revision"] == commit
+    assert refused("someone/tiny", revision="f" * 40).code == "hub"
+
+
 def test_the_fingerprint_follows_the_weights(folder):
     checkpoint = weights.find(str(folder), revision=None, trust_remote_code=False)
     before = weights.fingerprint(checkpoint)

@@ -4,6 +4,7 @@
 >>> model.answer([video.at([0.0, 1.5, 3.0])], Question("What falls?"))  # doctest: +SKIP
 """
 
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, cast, get_args
@@ -19,6 +20,7 @@ compat.need_hf()
 
 import torch  # noqa: E402
 import transformers  # noqa: E402
+from transformers.utils import logging  # noqa: E402
 
 from videre.models.handover import Handover  # noqa: E402
 from videre.models.prompt import Prompter, check_length  # noqa: E402
@@ -152,7 +154,7 @@ def load_processor(checkpoint: Checkpoint) -> Any:
 
 
 def _load_network(checkpoint: Checkpoint, *, device: str, dtype: Any) -> Any:
-    with memory_named():
+    with memory_named(), _bars_on_terminals():
         network, report = transformers.AutoModelForMultimodalLM.from_pretrained(
             checkpoint.folder,
             dtype=dtype,
@@ -167,6 +169,19 @@ def _load_network(checkpoint: Checkpoint, *, device: str, dtype: Any) -> Any:
     if network.config.is_encoder_decoder:
         raise ModelError(f"{checkpoint.id}: {type(network).__name__} is not a decoder-only model", code="load")
     return network.eval()
+
+
+@contextmanager
+def _bars_on_terminals() -> Iterator[None]:
+    """Lets the library draw its progress bars on a terminal only: in a log or a pipe they are noise."""
+    draws = logging.is_progress_bar_enabled()
+    if draws and not sys.stderr.isatty():
+        logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if draws:
+            logging.enable_progress_bar()
 
 
 def _card(checkpoint: Checkpoint, network: Any, handover: str) -> dict[str, JSON]:

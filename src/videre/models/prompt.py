@@ -12,12 +12,17 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from jinja2 import TemplateError
-from transformers.video_utils import VideoMetadata
 
-from videre.errors import USAGE, ModelError
-from videre.models.handover import Abilities, Handed, Handover, Mode, choose, clock, hand_over, kept, mark, shrink
-from videre.types import Frames
+from videre import compat
+
+compat.need_hf()
+
+from jinja2 import TemplateError  # noqa: E402
+from transformers.video_utils import VideoMetadata  # noqa: E402
+
+from videre.errors import USAGE, ModelError  # noqa: E402
+from videre.models.handover import Abilities, Handed, Handover, Mode, choose, clock, hand_over, kept, mark, shrink  # noqa: E402
+from videre.types import Frames  # noqa: E402
 
 QUESTION = "VIDERE-QUESTION"
 REPLY = "VIDERE-REPLY"

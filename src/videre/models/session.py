@@ -16,15 +16,20 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import torch
 from jaxtyping import Float
-from transformers import DynamicCache
-from transformers.cache_utils import DynamicLayer
 
-from videre.errors import ModelError
-from videre.models.prompt import Prompt, Prompter, check_length
-from videre.options import letter, listed, read_option
-from videre.types import JSON, Answer, Question, Usage
+from videre import compat
+
+compat.need_hf()
+
+import torch  # noqa: E402
+from transformers import DynamicCache  # noqa: E402
+from transformers.cache_utils import DynamicLayer  # noqa: E402
+
+from videre.errors import ModelError  # noqa: E402
+from videre.models.prompt import Prompt, Prompter, check_length  # noqa: E402
+from videre.options import letter, listed, read_option  # noqa: E402
+from videre.types import JSON, Answer, Question, Usage  # noqa: E402
 
 
 @dataclass(frozen=True)

@@ -162,25 +162,28 @@ def _from_hub(name: str, *, revision: str | None, trusted: bool, weights: bool) 
 
 
 def _snapshot(name: str, revision: str | None, patterns: Sequence[str]) -> Path:
+    """The folder of the hub's local cache, fetched where the hub answers, as it is where it does not."""
     from huggingface_hub import constants, snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
-    if not constants.HF_HUB_OFFLINE:
-        _reachable(name, constants.ENDPOINT)
+    why = "HF_HUB_OFFLINE is set" if constants.HF_HUB_OFFLINE else _unreachable(name, constants.ENDPOINT)
     try:
-        return Path(snapshot_download(name, revision=revision, allow_patterns=list(patterns)))
+        return Path(
+            snapshot_download(name, revision=revision, allow_patterns=list(patterns), local_files_only=bool(why))
+        )
     except LocalEntryNotFoundError as error:
-        raise ModelError(
-            f"{name} is not in the local cache and the hub may not be asked (HF_HUB_OFFLINE); "
-            "pass a folder, or fetch it where there is a network",
-            code="offline",
-        ) from error
+        message = f"{name} is no folder here, not in the hub's local cache, and could not be fetched ({why})"
+        raise ModelError(f"{message}: pass a folder, or fetch it where there is a network", code="hub") from error
     except (HfHubHTTPError, httpx.HTTPError, OSError) as error:
         raise ModelError(f"{name} could not be fetched: {_first_line(error)}", code="hub") from error
 
 
-def _reachable(name: str, endpoint: str) -> None:
-    """Asks the hub once, with a short limit: the hub's own client tries for half a minute before it gives up."""
+def _unreachable(name: str, endpoint: str) -> str:
+    """Why the hub cannot be asked, or nothing: asked once, briefly, where its own client would try for half a minute.
+
+    Raises:
+        ModelError: the hub answers that it has no such model, or not for us.
+    """
     from huggingface_hub import get_token
 
     token = get_token()
@@ -188,14 +191,10 @@ def _reachable(name: str, endpoint: str) -> None:
     try:
         told = httpx.get(f"{endpoint}/api/models/{name}", headers=headers, timeout=5, follow_redirects=True)
     except httpx.HTTPError as error:
-        host = httpx.URL(endpoint).host
-        raise ModelError(
-            f"{name} is no folder here, and the hub {host} cannot be reached ({type(error).__name__}); "
-            "pass a folder, or set HF_HUB_OFFLINE=1 to use only what was fetched before",
-            code="hub",
-        ) from error
+        return f"{httpx.URL(endpoint).host} cannot be reached: {type(error).__name__}"
     if told.status_code in (401, 403, 404):
         raise ModelError(f"{name}: the hub knows no such model, or it needs a login (HF_TOKEN)", code="no_model")
+    return ""
 
 
 def _not_a_folder(path: Path) -> ModelError:

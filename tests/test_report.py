@@ -318,6 +318,14 @@ def test_values_that_are_not_finite_do_not_break_the_page(clip, tmp_path):
     assert "nan" not in " ".join(str(v) for _, a in page.tags for v in a.values() if "alt" not in a)
 
 
+@pytest.mark.parametrize("duration", [None, "long", -1.0, float("nan"), float("inf"), 0])
+def test_odd_facts_and_times_do_not_break_the_page(tmp_path, duration):
+    text = "[99999999999999999999:00:00] [00:99] [1:02:03.5-1:02:04] " + "[" + "9" * 400 + ":00:00]"
+    answer = full_answer(text=text, option=7, evidence=Evidence(seconds=(float("nan"),)))
+    page = written([record(path="gone.mp4", answer=answer, duration_seconds=duration, fps_avg="x")], tmp_path)
+    assert 3723.5 in page.seeks("chip")
+
+
 def test_an_empty_answer_without_evidence_is_a_page(tmp_path):
     page = written([Record("a", {"path": "gone.mp4"}, Question("Why?"), Answer(""))], tmp_path)
     assert "(an empty reply)" in page.words

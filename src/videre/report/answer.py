@@ -10,7 +10,7 @@ from videre.report.timeline import chosen
 from videre.types import Answer, Evidence, Question, Usage
 
 MOST_CHIPS = 6
-_TIME = r"(?:(\d+):)?(\d{1,2}):(\d{2}(?:\.\d+)?)"
+_TIME = r"(?:(\d{1,4}):)?(\d{1,2}):(\d{2}(?:\.\d{1,9})?)"
 _CHIP = re.compile(rf"\[{_TIME}(?:\s*(?:-|–|—|to)\s*{_TIME})?\]")
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from videre.report.answer import answer_panel, headline, letter
-from videre.report.cases import Case, Entry
+from videre.report.cases import Case, Entry, positive
 from videre.report.controls import controls
 from videre.report.markup import Html, clock, join, number, tag
 from videre.report.media import Media
@@ -28,10 +28,10 @@ def article(case: Case, media: Media, *, index: int, same_as: int | None = None)
         class_=f"case {kind}",
         id=f"case-{index + 1}",
         aria_labelledby=f"question-{index + 1}",
-        data_fps=_positive(case.video.get("fps_avg")),
+        data_fps=positive(case.video.get("fps_avg")),
         data_duration=case.duration_seconds,
-        data_width=_positive(case.video.get("width_px")),
-        data_height=_positive(case.video.get("height_px")),
+        data_width=positive(case.video.get("width_px")),
+        data_height=positive(case.video.get("height_px")),
     )
 
 
@@ -80,8 +80,8 @@ def _head(case: Case, index: int) -> Html:
 
 
 def _facts(video: Mapping[str, JSON]) -> list[Html]:
-    duration, fps = _positive(video.get("duration_seconds")), _positive(video.get("fps_avg"))
-    size = (_positive(video.get("width_px")), _positive(video.get("height_px")))
+    duration, fps = positive(video.get("duration_seconds")), positive(video.get("fps_avg"))
+    size = (positive(video.get("width_px")), positive(video.get("height_px")))
     facts = [clock(duration, digits=1) if duration else None]
     facts += [f"{size[0]:.0f} × {size[1]:.0f}" if size[0] and size[1] else None]
     facts += [f"{number(fps)} fps" if fps else None, video.get("codec")]
@@ -139,10 +139,6 @@ def _more(entry: Entry, *, unfold: bool) -> Html:
 
 def _panel(title: str, content: Html, *, open: bool = False) -> Html:
     return tag("details", tag("summary", title), content, class_="panel", open=open)
-
-
-def _positive(value: JSON) -> float | None:
-    return value if isinstance(value, int | float) and value > 0 else None
 
 
 def articles(cases: list[Case], media: Mapping[str, Media]) -> Html:

@@ -1,5 +1,6 @@
 """Records sorted for reading: one case for each question about a video, with every answer to it side by side."""
 
+import math
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -46,7 +47,7 @@ class Case:
     def duration_seconds(self) -> float:
         """The length of the video, and never less than the last time that a record names."""
         named = max((t for entry in self.entries for t in _times(entry.record)), default=0.0)
-        return max(named, float(self.video.get("duration_seconds") or 0.0))
+        return max(named, positive(self.video.get("duration_seconds")) or 0.0)
 
 
 def cases_of(records: Iterable[Record]) -> list[Case]:
@@ -69,7 +70,13 @@ def name(value: JSON) -> str:
     return "" if value is None else str(value)
 
 
+def positive(value: JSON) -> float | None:
+    """The value where it is a finite number above zero, as a fact of a video should be."""
+    return value if isinstance(value, int | float) and math.isfinite(value) and value > 0 else None
+
+
 def _times(record: Record) -> list[float]:
     evidence = record.evidence
     scored = evidence.scored.seconds if evidence.scored else ()
-    return [*evidence.seconds, *scored, *(s.end_seconds for s in evidence.spans), *(b.seconds for b in evidence.boxes)]
+    found = (*evidence.seconds, *scored, *(s.end_seconds for s in evidence.spans), *(b.seconds for b in evidence.boxes))
+    return [seconds for seconds in found if math.isfinite(seconds)]

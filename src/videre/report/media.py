@@ -2,6 +2,7 @@
 
 import base64
 import io
+import math
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
@@ -105,7 +106,7 @@ def _kind(content: bytes) -> str | None:
 
 def _with_stills(found: Media, file: Path, group: Sequence[Case], open_video: OpenVideo) -> Media:
     answers = [entry.record.answer for case in group for entry in case.entries if entry.record.answer]
-    moments = sorted({t for answer in answers for t in answer.evidence.seconds})
+    moments = sorted({t for answer in answers for t in answer.evidence.seconds if math.isfinite(t)})
     try:
         with ExitStack() as stack:
             opened = open_video(str(file))

@@ -52,10 +52,11 @@ def score_range(evidence: Evidence) -> tuple[float, float] | None:
 
 
 def chosen(evidence: Evidence) -> list[tuple[float, float | None]]:
-    """The chosen moments, each with its score; None where there is none, or none that is a number."""
+    """The chosen moments that are numbers, each with its score; None where there is none, or none that is a number."""
     scores: Sequence[float | None] = evidence.scores or (None,) * len(evidence.seconds)
     pairs = zip(evidence.seconds, scores, strict=True)
-    return [(t, score if score is not None and math.isfinite(score) else None) for t, score in pairs]
+    known = [(t, score if score is not None and math.isfinite(score) else None) for t, score in pairs]
+    return [(t, score) for t, score in known if math.isfinite(t)]
 
 
 def _x(seconds: float, duration_seconds: float) -> float:

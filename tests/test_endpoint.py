@@ -26,8 +26,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from loopback import BaseUrl, Response, completion, failure, read_message, read_mp4, serve, serve_model
-from videre.errors import NO_MODEL, ModelError, VideoError
-from videre.models import endpoint_reply
+from videre.errors import NO_MODEL, STOP_CODES, ModelError, VideoError
 from videre.models.endpoint import Endpoint, connect
 from videre.models.endpoint_address import key_for, parse
 from videre.models.endpoint_parts import Handover, mp4, show
@@ -970,5 +969,5 @@ def test_settings_that_make_no_sense(settings):
 
 
 def test_stop_codes_are_those_of_no_further_use():
-    assert "timeout" not in endpoint_reply.STOP_CODES
-    assert {"unauthorized", "forbidden", "not_found", "circuit_open", "unreachable"} < endpoint_reply.STOP_CODES
+    assert "timeout" not in STOP_CODES
+    assert {"unauthorized", "forbidden", "not_found", "circuit_open", "unreachable"} < STOP_CODES

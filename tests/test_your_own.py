@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from videre.apps import catalog
+from videre.apps import naming
 from videre.ask import ask
 from videre.data import world
 from videre.errors import ConfigError
@@ -14,8 +14,8 @@ EXAMPLES = Path(__file__).parent.parent / "docs" / "examples"
 
 
 def test_a_selector_and_a_model_of_ones_own():
-    select = catalog.selector(f"{EXAMPLES}/busiest.py:busiest")
-    model = catalog.model(f"{EXAMPLES}/brightness.py:make")
+    select = naming.selector(f"{EXAMPLES}/busiest.py:busiest")
+    model = naming.model(f"{EXAMPLES}/brightness.py:make")
     record = ask(str(world.SAMPLE), "does it get brighter?", model=model, select=select)
     assert str(record) in {"brighter", "darker"}
     assert len(record.evidence.seconds) == 4
@@ -31,7 +31,7 @@ def test_each_takes_less_than_twenty_lines(name):
 
 def test_a_module_on_the_path_serves_too(monkeypatch):
     monkeypatch.syspath_prepend(str(EXAMPLES))
-    assert catalog.selector("busiest:busiest").__name__ == "busiest"
+    assert naming.selector("busiest:busiest").__name__ == "busiest"
     sys.modules.pop("busiest")
 
 
@@ -48,4 +48,4 @@ def test_a_module_on_the_path_serves_too(monkeypatch):
 )
 def test_a_name_that_is_none_is_answered_with_the_nearest(text, reason):
     with pytest.raises(ConfigError, match=reason):
-        catalog.selector(text)
+        naming.selector(text)

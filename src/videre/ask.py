@@ -13,7 +13,7 @@ import numpy as np
 import videre
 from videre.options import listed
 from videre.record import Record, video_facts
-from videre.types import JSON, MLLM, Answer, Evidence, Frames, Question, Selector, Step, System, Video
+from videre.types import JSON, Answer, Answerer, Evidence, Frames, Question, Selector, Step, System, Video
 from videre.video.look import look
 from videre.video.open import open_video
 from videre.video.sample import uniform
@@ -27,7 +27,7 @@ def ask(
     question: Question | str,
     *,
     options: Iterable[str] = (),
-    model: MLLM | None = None,
+    model: Answerer | None = None,
     select: Selector | None = None,
     size_px: int | None = DEFAULT_SIZE_PX,
     seed: int = 0,
@@ -58,7 +58,7 @@ def ask(
     return Record(id or Path(video.path).name, video_facts(video), asked, answer)
 
 
-def system(model: MLLM, select: Selector, *, size_px: int | None = DEFAULT_SIZE_PX, seed: int = 0) -> System:
+def system(model: Answerer, select: Selector, *, size_px: int | None = DEFAULT_SIZE_PX, seed: int = 0) -> System:
     """A model behind a selector: the system that every evaluation and every command runs."""
 
     def answers(video: Video, question: Question) -> Answer:
@@ -84,7 +84,7 @@ def system(model: MLLM, select: Selector, *, size_px: int | None = DEFAULT_SIZE_
 class Blind:
     """A model that is shown grey in place of every frame: what it gets right, it gets without the video."""
 
-    def __init__(self, model: MLLM) -> None:
+    def __init__(self, model: Answerer) -> None:
         self._model = model
         self.name = f"{model.name}, blind"
         self.card: Mapping[str, JSON] = {**model.card, "blind": True}
@@ -105,7 +105,7 @@ def shown_evidence(evidence: Evidence, frames: Frames) -> Evidence:
 
 
 def run_card(
-    model: MLLM, select: Selector, frames: Frames, question: Question, *, video: Video, seed: int
+    model: Answerer, select: Selector, frames: Frames, question: Question, *, video: Video, seed: int
 ) -> dict[str, JSON]:
     """What it takes to get this answer again: versions, model, decoder, what was shown, what was asked."""
     return {
@@ -128,7 +128,7 @@ def selector_name(select: Selector) -> str:
     return getattr(select, "name", None) or f"{select.__module__}:{place}"
 
 
-def _builtin() -> MLLM:
+def _builtin() -> Answerer:
     from videre.models import builtin
 
     return builtin.load()

@@ -15,6 +15,11 @@ REFUSED = 7
 INTERRUPTED = 130
 TERMINATED = 143
 
+STOP_CODES = frozenset(
+    {"unauthorized", "forbidden", "not_found", "redirect", "quota", "unreachable", "wait_too_long", "circuit_open"}
+)
+"""Codes of a `ModelError` after which the next item would fare no better: a run ends at the first of these."""
+
 
 class VidereError(Exception):
     """An error with a one-line reason, a machine-readable code and the exit code of the command line.

@@ -272,7 +272,7 @@ class Video(Protocol):
 
     @property
     def path(self) -> str:
-        """Where it lies, as it was given; "<bytes>" for bytes."""
+        """Where it lies, as it was given; empty for bytes."""
         ...
 
     @property
@@ -327,8 +327,8 @@ class Session(Protocol):
 
 
 @runtime_checkable
-class MLLM(Protocol):
-    """A model that reads pictures and text. Frames come as an iterable of chunks, read once, in order."""
+class Answerer(Protocol):
+    """A model that answers questions about frames: all that asking needs."""
 
     @property
     def name(self) -> str:
@@ -341,8 +341,16 @@ class MLLM(Protocol):
         ...
 
     def answer(self, frames: Iterable[Frames], question: Question) -> Answer:
-        """The reply, and the option it names where there are options. The evidence of the answer is left empty."""
+        """The reply, and the option it names where there are options. The evidence of the answer is left empty.
+
+        Frames come as an iterable of chunks, read once, in order.
+        """
         ...
+
+
+@runtime_checkable
+class MLLM(Answerer, Protocol):
+    """A model that reads pictures and text, for asking, scoring and training."""
 
     def generate(self, prompt: str, frames: Iterable[Frames] = (), *, max_tokens: int = 128) -> str:
         """Text that follows a prompt, greedily, with or without frames."""

@@ -7,11 +7,11 @@ from typing import Any
 import click
 
 from videre import errors
-from videre.apps import catalog
+from videre.apps import naming
 from videre.apps.inputs import Task
 from videre.errors import DataError, VidereError
 from videre.record import Record, error_record
-from videre.types import MLLM, Question, Selector
+from videre.types import Answerer, Question, Selector
 
 Work = Callable[[Task], Record]
 
@@ -67,20 +67,20 @@ def model_options(function: Callable[..., Any]) -> Callable[..., Any]:
     return function
 
 
-def load(settings: Settings) -> tuple[MLLM, Selector]:
+def load(settings: Settings) -> tuple[Answerer, Selector]:
     """The model and the selector that the settings name.
 
     Raises:
         ModelError: the model cannot be loaded.
         ConfigError: no such selector.
     """
-    select = catalog.selector(settings.select, k=settings.frames)
+    select = naming.selector(settings.select, k=settings.frames)
     remote = settings.trust_remote_code or None
     loader = {"device": settings.device, "dtype": settings.dtype, "revision": settings.revision}
-    return catalog.model(settings.model, **loader, trust_remote_code=remote), select
+    return naming.model(settings.model, **loader, trust_remote_code=remote), select
 
 
-def answerer(model: MLLM, select: Selector, settings: Settings, *, blind: bool = False) -> Work:
+def answerer(model: Answerer, select: Selector, settings: Settings, *, blind: bool = False) -> Work:
     """A function from a task to its record; the video is read in a process of its own, under limits.
 
     Args:

@@ -6,16 +6,16 @@ from collections.abc import Sequence
 import click
 
 from videre import errors
-from videre.apps import catalog
+from videre.apps import naming
 from videre.apps.answering import Settings
 from videre.apps.inputs import Task
 from videre.errors import DataError, VideoError
-from videre.types import JSON
+from videre.types import JSON, Question, Selector
 
 
 def show(tasks: Sequence[Task | DataError], settings: Settings, *, as_json: bool) -> int:
     """Prints a line an item; returns 0, or 3 where nothing could be read, or 4 where some could not."""
-    select = catalog.selector(settings.select, k=settings.frames)
+    select = naming.selector(settings.select, k=settings.frames)
     failed = 0
     for task in tasks:
         try:
@@ -32,7 +32,7 @@ def show(tasks: Sequence[Task | DataError], settings: Settings, *, as_json: bool
     return errors.SOME_FAILED if failed else errors.OK
 
 
-def _plan(task: Task, settings: Settings, select: catalog.Selector) -> dict[str, JSON]:
+def _plan(task: Task, settings: Settings, select: Selector) -> dict[str, JSON]:
     from videre.video.open import open_video
 
     with open_video(task.path, isolate=True) as video:
@@ -40,17 +40,19 @@ def _plan(task: Task, settings: Settings, select: catalog.Selector) -> dict[str,
         scale = min(1.0, settings.size_px / max(video.width_px, video.height_px))
         width_px, height_px = round(video.width_px * scale), round(video.height_px * scale)
     plan = {"id": task.id, "frames": frames, "width_px": width_px, "height_px": height_px}
-    return plan | {"frames_bytes": frames * 3 * width_px * height_px} | _model_costs(settings, plan)
+    return plan | {"frames_bytes": frames * 3 * width_px * height_px} | _model_costs(settings, plan, task.question)
 
 
-def _model_costs(settings: Settings, plan: dict[str, JSON]) -> dict[str, JSON]:
+def _model_costs(settings: Settings, plan: dict[str, JSON], question: Question) -> dict[str, JSON]:
     if settings.model.startswith(("http://", "https://")) or settings.model.endswith(".py") or ".py:" in settings.model:
         return {"tokens": None, "note": "only the server or your own code knows its tokens"}
     from videre.models import builtin
     from videre.models.estimate import estimate
 
     path = str(builtin.FOLDER) if settings.model == "builtin" else settings.model
-    return estimate(path, plan["frames"], plan["width_px"], plan["height_px"])
+    return estimate(
+        path, plan["frames"], plan["width_px"], plan["height_px"], question=question, dtype=settings.dtype or "auto"
+    )
 
 
 def _line(plan: dict[str, JSON]) -> str:

@@ -1,17 +1,18 @@
 """`videre eval`: a model behind a selector over a benchmark, with everything a number needs beside it."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
 import click
 
 from videre import __version__, errors
-from videre.apps import catalog, tables
-from videre.apps.answering import Settings, answerer, load, model_options
+from videre.apps import naming, tables
+from videre.apps.answering import Settings, Work, answerer, load, model_options
 from videre.apps.inputs import Task
 from videre.errors import ConfigError, DataError
+from videre.record import Record
 from videre.types import Sample
 
 WORLD_CLIPS = 60
@@ -72,10 +73,9 @@ def run(
     manifest = {"videre": __version__, "benchmark": benchmark, "settings": asdict(chosen), "model": dict(model.card)}
     runs = {}
     for name in ("seen", "blind") if blind else ("seen",):
-        work = answerer(model, select, chosen, blind=name == "blind")
         runs[name] = evaluate.run(
             here,
-            lambda sample, work=work: work(Task(sample.id, str(resolve(root, sample.video)), sample.question)),
+            _work(answerer(model, select, chosen, blind=name == "blind"), root),
             folder=out if name == "seen" else out / name,
             manifest={**manifest, "frames_shown": name},
             videos=lambda sample: resolve(root, sample.video),
@@ -109,10 +109,16 @@ def diff(first: Path, second: Path, as_json: bool) -> None:
         click.echo("  nothing differs")
 
 
+def _work(answer: Work, root: Path) -> Callable[[Sample], Record]:
+    from videre.data.videos import resolve
+
+    return lambda sample: answer(Task(sample.id, str(resolve(root, sample.video)), sample.question))
+
+
 def _samples(benchmark: str, annotations: Path | None, videos: Path | None, out: Path) -> tuple[Sequence[Sample], Path]:
     if benchmark == "world":
         return _world(out / "videos")
-    reader = catalog.benchmark(benchmark)
+    reader = naming.benchmark(benchmark)
     if annotations is None or videos is None:
         raise ConfigError(f"{benchmark} needs --annotations FILE and --videos DIR")
     samples = reader(annotations)

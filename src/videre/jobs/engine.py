@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
-from videre.errors import NO_MODEL, ModelError, VidereError
+from videre.errors import NO_MODEL, STOP_CODES, ModelError, VidereError
 from videre.jobs.folder import OutOfSpace
 from videre.jobs.item import Item, Work
 from videre.jobs.log import seal
@@ -19,10 +19,6 @@ from videre.record import error_record, to_row
 from videre.types import Question
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
-HOPELESS = frozenset(
-    {"unauthorized", "forbidden", "not_found", "redirect", "quota", "unreachable", "wait_too_long", "circuit_open"}
-)
-"""Codes of a `ModelError` that the next item would meet too: the run ends at once, and no row is written."""
 NO_QUESTION = Question("(no question)")
 
 
@@ -105,7 +101,7 @@ def attempt(work: Work, item: Item) -> Result:
 
     Raises:
         OutOfSpace: the work met a full disk, as every item after it would.
-        ModelError: one of the `HOPELESS`.
+        ModelError: one of the `STOP_CODES`.
     """
     try:
         row = work(item)
@@ -114,7 +110,7 @@ def attempt(work: Work, item: Item) -> Result:
     except Exception as error:
         if isinstance(error, OSError) and error.errno in FULL:
             raise OutOfSpace(f"item {item.id}: {error}") from error
-        if isinstance(error, OutOfSpace) or (isinstance(error, ModelError) and error.code in HOPELESS):
+        if isinstance(error, OutOfSpace) or (isinstance(error, ModelError) and error.code in STOP_CODES):
             raise
         return failure(error, item)
 

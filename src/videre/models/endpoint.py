@@ -16,13 +16,13 @@ from typing import Any, Literal
 import numpy as np
 from jaxtyping import Float
 
-from videre.errors import ModelError, VidereError
+from videre.errors import STOP_CODES, ModelError, VidereError
 from videre.models.endpoint_address import Address, key_for, parse
 from videre.models.endpoint_connection import Connection
 from videre.models.endpoint_letters import TOP_LOGPROBS, letter_scores
 from videre.models.endpoint_line import Patience
 from videre.models.endpoint_parts import Handover, Shown, show, text
-from videre.models.endpoint_reply import STOP_CODES, Reply
+from videre.models.endpoint_reply import Reply
 from videre.models.endpoint_request import Form
 from videre.options import listed, read_option
 from videre.types import JSON, Answer, Frames, Question, Usage

@@ -15,11 +15,6 @@ REPLY_BYTES = 8 << 20
 """The longest body that is read from a server."""
 LONGEST_WAIT_SECONDS = 1e9
 
-STOP_CODES = frozenset(
-    {"unauthorized", "forbidden", "not_found", "redirect", "quota", "unreachable", "wait_too_long", "circuit_open"}
-)
-"""Codes of a `ModelError` after which the next item would fare no better: a job stops at the first of these."""
-
 
 @dataclass(frozen=True)
 class Reply:

@@ -7,8 +7,8 @@ pixels. What is refused, and what a damaged file gives, stands in `docs/video.md
 import math
 import os
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Literal, Protocol
+from collections.abc import Callable, Iterable, Iterator
+from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -23,6 +23,7 @@ _CHUNK_BYTES = 32 << 20
 _CHUNK_FRAMES = 32
 
 
+@runtime_checkable
 class Reader(Protocol):
     """What stands behind a `Video`: PyAV, torchcodec, Pillow, or one of them in another process."""
 
@@ -157,7 +158,7 @@ class VideoFile:
                 self._source.check_unchanged()
         return {**self._info, "notes": list(self.notes)}
 
-    def at(self, seconds: Sequence[float], *, size_px: int | None = None) -> Frames:
+    def at(self, seconds: Iterable[float], *, size_px: int | None = None) -> Frames:
         """The frames shown at these moments: for each the last one whose time has come.
 
         Args:
@@ -256,11 +257,11 @@ class _Chunk:
         return frames
 
 
-def _moments(seconds: Sequence[float]) -> list[float]:
+def _moments(seconds: Iterable[float]) -> list[float]:
     """Ascending, each once."""
     moments = sorted({float(moment) for moment in seconds})
     if not moments or not all(map(math.isfinite, moments)):
-        raise ValueError(f"at least one finite moment in seconds is needed, got {list(seconds)[:5]}")
+        raise ValueError(f"at least one finite moment in seconds is needed, got {moments[:5]}")
     return moments
 
 

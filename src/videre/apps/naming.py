@@ -1,0 +1,154 @@
+"""A name on the command line -> the thing that it stands for, by the tables of `catalog` or in a user's own file."""
+
+import importlib.util
+from collections.abc import Callable, Mapping
+from difflib import get_close_matches
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from videre.apps.catalog import BENCHMARKS, SELECTORS
+from videre.errors import ConfigError
+from videre.types import JSON, Answerer, Sample, Selector
+
+
+def model(name: str, **settings: JSON) -> Answerer:
+    """The model that a name stands for.
+
+    Args:
+        name: "builtin", a hub id or a folder, `http://HOST/v1#MODEL` of an OpenAI-compatible server, or a user's
+            `file.py:function` that returns a model.
+        settings: passed to the loader (`device`, `dtype`, `revision`, ...); None leaves the loader's default.
+
+    Raises:
+        ModelError: the model cannot be loaded.
+        ConfigError: a user's file has no such function.
+    """
+    given = {key: value for key, value in settings.items() if value is not None}
+    if name == "builtin":
+        from videre.models import builtin
+
+        return builtin.load()
+    if name.startswith(("http://", "https://")):
+        return _endpoint(name)
+    if _is_own(name):
+        return own(name)()
+    from videre.models import mllm
+
+    return mllm.load(name, **given)
+
+
+def selector(text: str, *, k: int | None = None) -> Selector:
+    """The selector that `NAME`, `NAME:key=value,...` or `file.py:function` stands for.
+
+    Args:
+        text: as typed after `--select`.
+        k: the number of frames, where the text does not set it and the selector takes one.
+
+    Raises:
+        ConfigError: no such selector, setting, file or function; the nearest name is shown.
+    """
+    name, _, rest = text.partition(":")
+    if name not in SELECTORS:
+        if _is_own(text):
+            return own(text)
+        raise ConfigError(f"no selector {name!r}{_nearest(name, SELECTORS)}; or give your own as file.py:function")
+    settings = _settings(rest, text)
+    if k is not None:
+        settings.setdefault("k", k)
+    try:
+        select = _load(SELECTORS[name])(**settings)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"selector {text!r}: {error}") from error
+    select.name = ",".join([name, *(f"{key}={value}" for key, value in settings.items())]).replace(",", ":", 1)
+    return select
+
+
+def benchmark(name: str) -> Callable[[Path], list[Sample]]:
+    """The reader of a benchmark's annotation file.
+
+    Raises:
+        ConfigError: no such benchmark.
+    """
+    if name not in BENCHMARKS:
+        raise ConfigError(f"no benchmark {name!r}{_nearest(name, {**BENCHMARKS, 'world': ''})}")
+    return _load(BENCHMARKS[name])
+
+
+def own(text: str) -> Any:
+    """What a user's `file.py:name` or `package.module:name` holds.
+
+    Raises:
+        ConfigError: the file or the name in it does not exist.
+    """
+    place, _, name = text.rpartition(":")
+    module = _module_of_file(Path(place)) if place.endswith(".py") else _module(place)
+    try:
+        return getattr(module, name)
+    except AttributeError:
+        raise ConfigError(f"{place} has no {name!r}{_nearest(name, vars(module))}") from None
+
+
+def _is_own(text: str) -> bool:
+    place, colon, name = text.rpartition(":")
+    return bool(colon) and name.isidentifier() and (place.endswith(".py") or _looks_like_module(place))
+
+
+def _looks_like_module(place: str) -> bool:
+    return all(part.isidentifier() for part in place.split("."))
+
+
+def _module_of_file(path: Path) -> Any:
+    if not path.is_file():
+        raise ConfigError(f"no such file: {path}; expected file.py:function")
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    if spec is None or spec.loader is None:
+        raise ConfigError(f"{path} cannot be imported as Python")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def _module(place: str) -> Any:
+    try:
+        return import_module(place)
+    except ModuleNotFoundError as error:
+        raise ConfigError(f"no module {place!r} can be imported: {error}") from error
+
+
+def _load(place: str) -> Any:
+    module, _, name = place.partition(":")
+    return getattr(import_module(module), name)
+
+
+def _endpoint(url: str) -> Answerer:
+    from videre.models import endpoint
+
+    base_url, _, model_name = url.partition("#")
+    if not model_name:
+        raise ConfigError(f"{url}: name the server's model after a #, such as {base_url}#MODEL")
+    return endpoint.connect(base_url, model_name)
+
+
+def _settings(rest: str, text: str) -> dict[str, JSON]:
+    settings: dict[str, JSON] = {}
+    for part in filter(None, rest.split(",")):
+        key, equals, value = part.partition("=")
+        if not equals:
+            raise ConfigError(f"selector {text!r}: settings are key=value, separated by commas; got {part!r}")
+        settings[key.strip()] = _value(value.strip())
+    return settings
+
+
+def _value(text: str) -> JSON:
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return {"true": True, "false": False, "none": None}.get(text.lower(), text)
+
+
+def _nearest(name: str, names: Mapping[str, Any]) -> str:
+    close = get_close_matches(name, list(names), 1)
+    return f"; did you mean {close[0]!r}?" if close else f"; there are {', '.join(sorted(names)[:8])}"

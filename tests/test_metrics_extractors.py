@@ -2,6 +2,7 @@
 
 import inspect
 import json
+import time
 from pathlib import Path
 
 import pytest
@@ -127,3 +128,10 @@ def test_tempcompass_rules():
     answer = "Caption B: a man sits"
     replies = ["Caption B: a man sits", "a man sits", "Caption B.", "(B) a man sits", "Caption A", "B"]
     assert [rule(said, answer, asked) for said in replies] == [True, True, True, True, False, None]
+
+
+@pytest.mark.parametrize("piece", ["A ", "Option A, ", "the answer is A ", "(", "answer to ", "\\boxed{", "<think>"])
+def test_a_reply_that_never_ends_is_read_in_time(piece):
+    started = time.perf_counter()
+    read_option(piece * 20_000, COLOURS)
+    assert time.perf_counter() - started < 10

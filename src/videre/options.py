@@ -126,7 +126,7 @@ def _stated(said: str, plain: Sequence[str]) -> int | None:
 
 def _statements(said: str, plain: Sequence[str]) -> Iterator[tuple[int, int]]:
     for match in _STATED.finditer(said):
-        found = None if match["negated"] else _after(said[match.end() :], plain)
+        found = None if match["negated"] else _after(said[match.end() : match.end() + 300], plain)
         if found is not None:
             yield match.end(), found
 
@@ -134,7 +134,8 @@ def _statements(said: str, plain: Sequence[str]) -> Iterator[tuple[int, int]]:
 def _calls(said: str, count: int) -> Iterator[tuple[int, int]]:
     for match in _CALLED.finditer(said):
         found = _index(match["letter"], count)
-        if found is not None and not re.search(r"(?:\bor|\band|,|/)\s*$", said[: match.start()]):
+        before = said[max(0, match.start() - 10) : match.start()]
+        if found is not None and not re.search(r"(?:\bor|\band|,|/)\s*$", before):
             yield match.start(), found
 
 
@@ -174,8 +175,9 @@ def _lone(said: str, count: int) -> int | None:
     """The only capital that stands alone and is neither negated, nor an article, nor part of an acronym."""
     names = set()
     for match in _LONE.finditer(said):
-        article = _ARTICLE.match(said, match.start()) and not re.search(r"(?i)option\s*$", said[: match.start()])
-        if not article and not re.search(_NEGATED, said[: match.start()]):
+        before = said[max(0, match.start() - 40) : match.start()]
+        article = _ARTICLE.match(said, match.start()) and not re.search(r"(?i)option\s*$", before)
+        if not article and not re.search(_NEGATED, before):
             names.add(_index(match["letter"], count))
     names.discard(None)
     return None if not names else names.pop() if len(names) == 1 else _SEVERAL

@@ -99,7 +99,7 @@ def _frame_precision(
         hits += _matches(said, _of(truth, frame, label), threshold)
     order = np.argsort(-np.asarray(confidences), kind="stable")
     count = sum(len(_of(truth, frame, label)) for frame in truth)
-    return envelope_area([hits[i] for i in order], count)
+    return float(envelope_area(np.array(hits, dtype=bool)[None, order], count)[0])
 
 
 def _matches(said: Sequence[Box], true: Sequence[Box], threshold: float) -> list[bool]:

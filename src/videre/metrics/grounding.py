@@ -4,12 +4,14 @@ Question ids are the official ones, `VIDEO_QID`. The order of operations is the 
 an epsilon, because thresholds are met or missed in the last digit.
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Literal
 
 import numpy as np
+from jaxtyping import Bool, Float64
 
 from videre.errors import DataError
 from videre.metrics.interval import Share, bootstrap
@@ -27,16 +29,17 @@ class Truth:
     segments: Sequence[Segment]
 
 
-@dataclass(frozen=True)
-class Grounding:
-    """Scores of one question, in [0, 1], and whether its answer is right; None where there are no answers."""
+@dataclass(frozen=True, eq=False)
+class Grounded:
+    """What each scored question got, one place a question: IoU and IoP in [0, 1], and whether its answer is right."""
 
-    iou: float
-    iop: float
-    right: bool | None = None
+    questions: tuple[str, ...]
+    iou: Float64[np.ndarray, " Q"]
+    iop: Float64[np.ndarray, " Q"]
+    right: Bool[np.ndarray, " Q"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class GroundedScore:
     """The official seven numbers, in percent, with what stands behind them.
 
@@ -45,47 +48,58 @@ class GroundedScore:
         intervals: the 95 % interval of each, in percent: Wilson for shares, bootstrap over videos for means.
         counts: items behind each share, and `n_items`, `n_scored`, `n_missing`.
         missing: the rule for questions without a span.
+        questions: the scores of each question behind them.
     """
 
     metrics: Mapping[str, float]
     intervals: Mapping[str, tuple[float, float]]
     counts: Mapping[str, int]
     missing: str
-    questions: Mapping[str, Grounding] = field(repr=False, default_factory=dict)
+    questions: Grounded = field(repr=False)
 
     def printed(self) -> dict[str, str]:
         """The numbers as the official script prints them, with one decimal."""
         return {name: f"{value:.1f}" for name, value in self.metrics.items()}
 
 
-def overlap(prediction: Segment, segment: Segment) -> tuple[float, float]:
-    """(IoU, IoP) of a predicted span and one true segment, unclamped: apart, they are negative.
+def overlap(
+    predictions: Float64[np.ndarray, "S 2"], segments: Float64[np.ndarray, "S 2"]
+) -> tuple[Float64[np.ndarray, " S"], Float64[np.ndarray, " S"]]:
+    """(IoU, IoP) of predicted spans and true segments, row by row, unclamped: apart, they are negative.
 
     IoU is the intersection over the hull of both, which is the union where they meet; IoP is the intersection over
     the prediction. A prediction of no length has IoU 0, and IoP 1 where it lies inside.
 
-    >>> overlap([3, 5], [2, 6])
-    (0.5, 1.0)
+    >>> overlap(np.array([[3.0, 5.0]]), np.array([[2.0, 6.0]]))
+    (array([0.5]), array([1.]))
 
     Source: NExT-GQA, `get_tIoU` in `code/TempGQA/eval_ground.py` (63772e0).
     """
-    start, end, first, last = prediction[0], prediction[-1], segment[0], segment[-1]
-    if start == end:
-        return 0.0, float(first <= start <= last)
-    inter, hull = min(last, end) - max(first, start), max(last, end) - min(first, start)
-    return (inter / hull if hull > 0 else 0.0), (inter / (end - start) if end > start else 0.0)
+    (start, end), (first, last) = predictions.T, segments.T
+    inter, hull = np.minimum(last, end) - np.maximum(first, start), np.maximum(last, end) - np.minimum(first, start)
+    inside = ((start == end) & (first <= start) & (start <= last)).astype(np.float64)
+    iou = np.divide(inter, hull, out=np.zeros_like(inter), where=(hull > 0) & (start != end))
+    return iou, np.divide(inter, end - start, out=inside, where=end > start)
 
 
-def ground(prediction: Segment, segments: Sequence[Segment]) -> tuple[float, float]:
-    """(IoU, IoP) of a predicted span and a question, in [0, 1]: the two maxima, each over all true segments.
+def ground(
+    spans: Sequence[Segment], segments: Sequence[Sequence[Segment]]
+) -> tuple[Float64[np.ndarray, " Q"], Float64[np.ndarray, " Q"]]:
+    """(IoU, IoP) of questions, in [0, 1]: the two maxima, each over all true segments of a question.
 
     Segments are never merged and the two maxima may come from different ones.
 
-    >>> ground([9, 11], [[0, 2], [10, 20]])
-    (0.09090909090909091, 0.5)
+    >>> ground([[9, 11]], [[[0, 2], [10, 20]]])
+    (array([0.09090909]), array([0.5]))
     """
-    pairs = [overlap(prediction, segment) for segment in segments]
-    return max([0.0, *(iou for iou, _ in pairs)]), max([0.0, *(iop for _, iop in pairs)])
+    ends = [(span[0], span[-1]) for span, known in zip(spans, segments, strict=True) for _ in known]
+    true = [(segment[0], segment[-1]) for known in segments for segment in known]
+    starts = np.cumsum([0, *(len(known) for known in segments)])[:-1]
+    if not true:
+        return np.zeros(0), np.zeros(0)
+    pairs = overlap(np.array(ends, dtype=np.float64), np.array(true, dtype=np.float64))
+    iou, iop = (np.maximum(0.0, np.maximum.reduceat(values, starts)) for values in pairs)
+    return iou, iop
 
 
 def nextgqa(
@@ -116,20 +130,23 @@ def nextgqa(
     Source: NExT-GQA, `eval_ground` in `code/TempGQA/eval_ground.py` (63772e0).
     Differs: an unanswered question is wrong under "zero"; the official script raises KeyError and cannot score it.
     """
+    bare = [question for question, known in truth.items() if not len(known.segments)]
+    if bare:
+        raise DataError(f"{len(bare)} questions have no true segment, such as {bare[0]}")
     seconds = _seconds(spans, truth) if normalised else spans
-    questions = [question for question in truth if question in seconds or missing == "zero"]
-    rights = _rights(questions, answers, strict=missing == "official")
-    scored = {}
-    for question in questions:
-        span = seconds.get(question)
-        iou, iop = (0.0, 0.0) if span is None else ground(span, truth[question].segments)
-        scored[question] = Grounding(iou, iop, rights[question])
+    scored = [question for question in truth if question in seconds or missing == "zero"]
     if not scored:
         raise DataError("no question has a predicted span: are the keys VIDEO_QID?", code="no_spans")
-    n_missing = sum(question not in spans for question in truth)
+    iou, iop = ground([seconds.get(q, _NOWHERE) for q in scored], [truth[q].segments for q in scored])
+    right = _rights(scored, answers, strict=missing == "official")
+    counts = {"n_items": len(truth), "n_scored": len(scored), "n_missing": sum(q not in spans for q in truth)}
     groups = [truth[question].video for question in scored]
-    return _summary(scored, groups, n_items=len(truth), n_missing=n_missing, missing=missing, resamples=resamples)
+    found = Grounded(tuple(scored), iou, iop, right)
+    return _summary(found, groups, counts=counts, missing=missing, resamples=resamples)
 
+
+_NOWHERE = (math.nan, math.nan)
+"""A span that meets nothing: what a silent system is scored as under "zero"."""
 
 SPAN_RULES: Mapping[str, Callable[[float], tuple[float, float]]] = MappingProxyType({
     "whole_video": lambda d: (0, d),
@@ -171,36 +188,28 @@ def _seconds(spans: Mapping[str, Segment], truth: Mapping[str, Truth]) -> dict[s
 
 def _rights(
     questions: Sequence[str], answers: Mapping[str, tuple[Any, Any]] | None, *, strict: bool
-) -> dict[str, bool | None]:
+) -> Bool[np.ndarray, " Q"]:
     if answers is None:
-        return dict.fromkeys(questions)
+        return np.zeros(len(questions), dtype=bool)
     absent = [question for question in questions if question not in answers]
     if absent and strict:
         raise DataError(f"{len(absent)} questions have a span but no answer, such as {absent[0]}: score missing='zero'")
-    return {q: q in answers and bool(answers[q][0] == answers[q][1]) for q in questions}
+    return np.array([q in answers and bool(answers[q][0] == answers[q][1]) for q in questions], dtype=bool)
 
 
 def _summary(
-    scored: Mapping[str, Grounding],
-    groups: Sequence[str],
-    n_items: int,
-    n_missing: int,
-    *,
-    missing: str,
-    resamples: int,
+    found: Grounded, groups: Sequence[str], *, counts: Mapping[str, int], missing: str, resamples: int
 ) -> GroundedScore:
-    rows, n = list(scored.values()), len(scored)
-    hits = {"Acc@GQA": sum(bool(row.right) and row.iop >= 0.5 for row in rows)}
-    hits |= {f"IoP@{x}": sum(row.iop >= x for row in rows) for x in (0.3, 0.5)}
-    hits |= {f"IoU@{x}": sum(row.iou >= x for row in rows) for x in (0.3, 0.5)}
-    values = {"mIoP": [row.iop for row in rows], "mIoU": [row.iou for row in rows]}
-    metrics = {name: hits[name] / n * 100 if name in hits else sum(values[name]) / n * 100 for name in METRICS}
+    n, values = len(found.questions), {"mIoP": found.iop, "mIoU": found.iou}
+    hits = {"Acc@GQA": int((found.right & (found.iop >= 0.5)).sum())}
+    hits |= {f"IoP@{x}": int((found.iop >= x).sum()) for x in (0.3, 0.5)}
+    hits |= {f"IoU@{x}": int((found.iou >= x).sum()) for x in (0.3, 0.5)}
+    metrics = {name: (hits[name] if name in hits else float(values[name].sum())) / n * 100 for name in METRICS}
     bounds = {name: Share(hit, n).interval for name, hit in hits.items()}
     if resamples:
         bounds |= {name: bootstrap(some, groups=groups, resamples=resamples) for name, some in values.items()}
     percents = {name: (bounds[name][0] * 100, bounds[name][1] * 100) for name in METRICS if name in bounds}
-    counts = {**hits, "n_items": n_items, "n_scored": n, "n_missing": n_missing}
-    return GroundedScore(metrics, percents, counts, missing, scored)
+    return GroundedScore(metrics, percents, {**hits, **counts}, missing, found)
 
 
 METRICS = ("Acc@GQA", "mIoP", "IoP@0.3", "IoP@0.5", "mIoU", "IoU@0.3", "IoU@0.5")
@@ -218,8 +227,8 @@ def nextgqa_answers(answers: Mapping[str, tuple[Any, Any]], kinds: Mapping[str, 
     Differs: the official script raises KeyError where an answer is missing; here it counts as wrong.
     """
     names = {question: "TN" if kind == "TP" else kind for question, kind in kinds.items()}
-    right = _rights(list(kinds), answers, strict=False)
+    right = dict(zip(kinds, _rights(list(kinds), answers, strict=False).tolist(), strict=True))
     table = {name: [q for q in names if names[q] == name] for name in ("CW", "CH", "TN", "TC")}
     table |= {group: [q for q in names if names[q].startswith(group)] for group in ("C", "T")}
     table["Acc@QA"] = list(names)
-    return {name: Share(sum(bool(right[q]) for q in questions), len(questions)) for name, questions in table.items()}
+    return {name: Share(sum(right[q] for q in questions), len(questions)) for name, questions in table.items()}

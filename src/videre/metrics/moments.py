@@ -8,7 +8,7 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float64, Int64
+from jaxtyping import Bool, Float64, Int64
 
 from videre.errors import DataError
 from videre.metrics.interval import Share, bootstrap
@@ -144,23 +144,22 @@ def average_precision(
     iou = overlaps(spans[:, :2], truths[:, :2])
     if videos is not None and truth_videos is not None:
         iou = np.where(videos[:, None] == truth_videos[None, :], iou, -1.0)
-    return np.array([envelope_area(_claims(iou, x), len(truths)) for x in thresholds])
+    return envelope_area(_claims(iou, thresholds), len(truths))
 
 
-def envelope_area(hits: Sequence[bool], n_truths: int) -> float:
-    """The area under the envelope of precision over recall, in [0, 1], of ranked hits and misses.
+def envelope_area(hits: Bool[np.ndarray, "X P"], n_truths: int) -> Float64[np.ndarray, " X"]:
+    """The area under the envelope of precision over recall, in [0, 1], of each row of ranked hits and misses.
 
-    >>> envelope_area([True, False, True], 2)
-    0.8333333333333333
+    >>> envelope_area(np.array([[True, False, True]]), 2)
+    array([0.83333333])
 
     Source: PASCAL VOC 2010, as in ActivityNet's `interpolated_prec_rec`.
     """
-    found = np.cumsum(np.asarray(hits, dtype=np.float64))
-    precision = np.concatenate([[0.0], found / np.arange(1, len(found) + 1), [0.0]])
-    recall = np.concatenate([[0.0], found / n_truths, [1.0]])
-    envelope = np.maximum.accumulate(precision[::-1])[::-1]
-    step = np.flatnonzero(recall[1:] != recall[:-1]) + 1
-    return float(((recall[step] - recall[step - 1]) * envelope[step]).sum())
+    found = np.cumsum(hits, axis=1, dtype=np.float64)
+    precision = np.pad(found / np.arange(1, hits.shape[1] + 1), ((0, 0), (1, 1)))
+    recall = np.pad(found / n_truths, ((0, 0), (1, 1)), constant_values=(0.0, 1.0))
+    envelope = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
+    return (np.diff(recall, axis=1) * envelope[:, 1:]).sum(axis=1)
 
 
 def read_span(reply: str) -> Span | None:
@@ -175,15 +174,16 @@ def read_span(reply: str) -> Span | None:
     return Span(min(numbers), max(numbers)) if len(numbers) == 2 else None
 
 
-def _claims(iou: Float64[np.ndarray, "P G"], threshold: float) -> list[bool]:
-    """Whether each prediction, in order, claims a truth that is still free."""
-    free, hits = np.ones(iou.shape[1], dtype=bool), []
-    for row in iou:
-        best = next((j for j in np.argsort(row)[::-1] if free[j] or row[j] < threshold), None)
-        hit = best is not None and bool(row[best] >= threshold)
-        if hit:
-            free[best] = False
-        hits.append(hit)
+def _claims(iou: Float64[np.ndarray, "P G"], thresholds: Sequence[float]) -> Bool[np.ndarray, "X P"]:
+    """Whether, at each threshold, each prediction claims a truth that is still free, in order."""
+    free = np.ones((len(thresholds), iou.shape[1]), dtype=bool)
+    hits = np.zeros((len(thresholds), len(iou)), dtype=bool)
+    orders = np.argsort(iou, axis=1)[:, ::-1]
+    for x, threshold in enumerate(thresholds):
+        for p, row in enumerate(iou):
+            best = next((j for j in orders[p] if free[x, j] and row[j] >= threshold), None)
+            if best is not None:
+                free[x, best], hits[x, p] = False, True
     return hits
 
 

@@ -34,6 +34,10 @@ class LostFrameError(Exception):
         self.frame = frame
 
 
+class DamageMetError(Exception):
+    """A packet did not decode while frames were skipped; without skipping the others look the same each time."""
+
+
 class Decoder:
     """One container with its position.
 
@@ -41,11 +45,13 @@ class Decoder:
 
     Attributes:
         errors: packets that the decoder refused so far.
+        skips: whether frames that nobody needs may be left out.
     """
 
     def __init__(self, source: Source, kind: str, limits: Limits, *, threads: int) -> None:
         self._source, self._kind, self._limits, self._threads = source, kind, limits, threads
         self.errors = 0
+        self.skips = True
         self.container = open_container(source, kind, limits)
         self.stream: Any = None
 
@@ -275,7 +281,11 @@ class Decoder:
 
     def _skip(self, skippable: bool) -> None:
         context = self.stream.codec_context
-        wish = "NONREF" if skippable and context.name in _SKIPPABLE and _is_frame_coded(context) else "DEFAULT"
+        wish = (
+            "NONREF"
+            if skippable and self.skips and context.name in _SKIPPABLE and _is_frame_coded(context)
+            else "DEFAULT"
+        )
         if wish != self._skipping:
             context.skip_frame = self._skipping = wish
 
@@ -287,8 +297,10 @@ class Decoder:
         except MemoryError as error:
             what = f"{self._source.name}: needs more memory than there is; shrink it"
             raise VideoError(what, code="too_much_memory", exit_code=REFUSED) from error
-        except av.error.FFmpegError:
+        except av.error.FFmpegError as error:
             self.errors += 1
+            if self._skipping == "NONREF":
+                raise DamageMetError from error
             return []
 
 

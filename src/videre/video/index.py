@@ -13,7 +13,10 @@ from jaxtyping import Int64
 
 from videre.video.container import packets
 
-Ticks = Int64[np.ndarray, " T"]
+Ticks = Int64[np.ndarray, " _"]
+
+
+_DEEPEST_REORDER = 16
 
 
 class UntrustedIndexError(Exception):
@@ -70,6 +73,19 @@ def scan(container: Any, stream: Any) -> Index:
     return of_times(np.array(times, np.int64), np.array(keys, np.int64), end)
 
 
+def scan_unstamped(container: Any, stream: Any) -> Index:
+    """An index for a container that stores no display times (AVI): frame n of the display is shown at decoding time n.
+
+    Raises:
+        UntrustedIndexError: not even decoding times are there.
+    """
+    pairs = [(packet.pts, packet.dts) for packet in packets(container, stream)]
+    times = [dts for _, dts in pairs]
+    if any(time is None for time in times) or len(set(times)) < len(times):
+        raise UntrustedIndexError
+    return of_outputs(times, 1)
+
+
 def of_times(times: Ticks, keys: Ticks, end: int) -> Index:
     """An index from times in any order; a last frame without length gets the usual one."""
     times, keys = np.sort(times), np.unique(keys)
@@ -89,10 +105,10 @@ def of_outputs(times: list[int | None], ticks_per_frame: int) -> Index:
     else:
         raw = np.array(times, np.int64)
         usual = max(_usual_step(raw), 1)
-        restarts = np.diff(raw, prepend=raw[:1]) < -usual
+        restarts = np.diff(raw, prepend=raw[:1]) < -_DEEPEST_REORDER * usual
         before = np.concatenate([raw[:1], raw[:-1]])
         raw = raw + np.cumsum(np.where(restarts, before + usual - raw, 0))
-        shown = np.maximum.accumulate(raw)
+        shown = np.sort(raw)  # frames come in the order of display, whatever a container without times made up
     usual = max(_usual_step(shown), 1)
     return Index(int(shown[0]), int(shown[-1]) + usual, shown, np.zeros(1, np.int64), usual, in_order=True)
 

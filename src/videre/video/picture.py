@@ -1,6 +1,7 @@
 """One decoded frame to upright RGB with square pixels, at the asked size."""
 
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from jaxtyping import UInt8
 
 from videre.video.hdr import TRANSFERS, tone_map
 
+_ANY_CLOCK = Fraction(1, 1000)  # a filter of one frame needs a clock and does not look at it
 RGB = UInt8[np.ndarray, "H W 3"]
 
 
@@ -114,7 +116,7 @@ def _first_field(frame: Any) -> Any:
     The filter looks at this frame alone, so the picture does not depend on how it was reached.
     """
     graph = Graph()
-    source = graph.add_buffer(width=frame.width, height=frame.height, format=frame.format, time_base=frame.time_base)
+    source = graph.add_buffer(width=frame.width, height=frame.height, format=frame.format, time_base=_ANY_CLOCK)
     spatial, sink = graph.add("estdif", "mode=frame:deint=all"), graph.add("buffersink")
     source.link_to(spatial)
     spatial.link_to(sink)

@@ -13,9 +13,18 @@ import numpy as np
 from videre.errors import REFUSED, VideoError
 from videre.types import JSON
 from videre.video.container import check_decoder, check_size, choose_track, inspect
-from videre.video.decode import Decoder, LostFrameError
+from videre.video.decode import DamageMetError, Decoder, LostFrameError
 from videre.video.hdr import TRANSFERS
-from videre.video.index import Index, Ticks, UntrustedIndexError, from_header, of_outputs, of_times, scan
+from videre.video.index import (
+    Index,
+    Ticks,
+    UntrustedIndexError,
+    from_header,
+    of_outputs,
+    of_times,
+    scan,
+    scan_unstamped,
+)
 from videre.video.limits import Limits
 from videre.video.picture import RGB, Layout, Painter, layout_of
 from videre.video.source import Source
@@ -23,6 +32,8 @@ from videre.video.source import Source
 _SURVEY_FRAMES = 5_000
 _ABSURD_SECONDS = 1e7
 _LISTED = 10
+_BT2020, _UNSPECIFIED = (9, 10), 2
+"""Codes of ITU-T H.273: the colour matrix of HDR footage; no value given."""
 
 
 class AvReader:
@@ -31,6 +42,8 @@ class AvReader:
     Attributes:
         duration_seconds: from the first displayed frame to the end of the last.
         layout: how pictures are displayed.
+        told: facts of the first frame.
+        tracks: of pictures, cover art included.
         notes: what a person must know; grows when damage is met.
     """
 
@@ -42,7 +55,9 @@ class AvReader:
         self._damaged: set[int] = set()
         self._dropped: list[int] = []
         self._surveyed = False
-        decoder = Decoder(source, self._kind, limits, threads=_threads())
+        self._skips = True
+        decoder = Decoder(source, self._kind, limits, threads=usable_cores())
+        self.tracks = len(decoder.container.streams.video)
         stream, note = choose_track(decoder.container, source.name, track)
         self.notes.extend([note] if note else [])
         check_decoder(stream, self._facts, source.name)
@@ -53,6 +68,21 @@ class AvReader:
         self._index = self._first_index(decoder)
         self._idle: Decoder | None = decoder
         self.duration_seconds = self._measured()
+
+    @property
+    def start_seconds(self) -> float:
+        """The container's own time of the first displayed frame."""
+        return float((self._first_time or 0) * self._time_base)
+
+    @property
+    def is_in_order(self) -> bool:
+        """Whether frames are told apart by their order alone."""
+        return self._index.in_order
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether damage was met, or frames that the header promises are not there."""
+        return self._surveyed or any("cut" in note for note in self.notes)
 
     def close(self) -> None:
         """Frees the decoder."""
@@ -87,6 +117,8 @@ class AvReader:
                     finished = True
                 except UntrustedIndexError:
                     self._index = self._scanned()
+                except DamageMetError:
+                    self._skips = False
                 except LostFrameError as lost:
                     self._repair(lost.frame)
 
@@ -98,11 +130,11 @@ class AvReader:
         span, count = float(steps.sum()), len(seconds)
         vfr = bool(count > 1 and steps.max() - steps.min() > max(2.5 * float(self._time_base), 1e-3))
         return {
-            **self._told,
+            **self.told,
             "frames": count,
             "fps_avg": round((count - 1) / span, 6) if span > 0 else 0.0,
             "vfr": vfr,
-            "start_time": float((self._first_time or 0) * self._time_base),
+            "start_time": self.start_seconds,
         }
 
     def remarks(self) -> tuple[str, ...]:
@@ -115,6 +147,7 @@ class AvReader:
         """Keeps what the first frame tells of all."""
         frame, stream = decoder.first(), decoder.stream
         codec = stream.codec_context.codec
+        self._reorders = stream.codec_context.has_b_frames
         if frame is None:
             what = f"no decodable frame (codec {codec.canonical_name})"
             raise VideoError(f"{self._source.name}: {what}; re-download or convert it", code="no_frames")
@@ -123,7 +156,9 @@ class AvReader:
         self.layout: Layout = layout_of(frame, stream.sample_aspect_ratio or stream.codec_context.sample_aspect_ratio)
         transfer = TRANSFERS.get(int(frame.color_trc), "")
         self.notes.extend([f"HDR ({transfer}) was tone-mapped to ordinary range"] if transfer else [])
-        self._told = {
+        if not transfer and int(frame.colorspace) in _BT2020 and int(frame.color_trc) == _UNSPECIFIED:
+            self.notes.append("BT.2020 colours of unknown brightness were not tone-mapped")
+        self.told = {
             "container": self._kind,
             "codec": codec.canonical_name,
             "pixel_format": frame.format.name,
@@ -150,12 +185,15 @@ class AvReader:
         with self._fresh() as decoder:
             try:
                 index = scan(decoder.container, decoder.stream)
+                if self._kind == "avi" and self._reorders:
+                    with self._fresh() as again:
+                        return scan_unstamped(again.container, again.stream)
             except UntrustedIndexError:
                 return self._counted()
             stream, times = decoder.stream, index.times
             entries = stream.index_entries
             if stream.frames > len(times) and entries and entries[len(entries) - 1].pos >= self._source.size_bytes:
-                self._note(f"the file is cut: {len(times)} of {stream.frames} frames are there")
+                self.remark(f"the file is cut: {len(times)} of {stream.frames} frames are there")
         if self._first_time not in times:
             return self._counted()
         return of_times(times[times >= self._first_time], _keys(index), index.end)
@@ -168,7 +206,7 @@ class AvReader:
             rate = stream.average_rate or stream.guessed_rate or 25
             step = max(1, round(1 / (rate * stream.time_base)))
         missing = any(time is None for time in times)
-        self._note(
+        self.remark(
             f"no time stamps: {float(rate):g} frames a second are assumed"
             if missing
             else "time stamps repeat or start again: frames are timed by their order"
@@ -203,7 +241,7 @@ class AvReader:
         good = np.isin(times, np.array([time for time in found if time is not None], np.int64))
         lost = times[~good]
         if broken and len(lost):  # without an error they were never meant to be shown
-            self._note(self._listed("lost (not decodable)", lost.tolist(), of=len(times)))
+            self.remark(self._listed("lost (not decodable)", lost.tolist(), of=len(times)))
             if len(lost) > self._limits.max_corrupt * len(times):
                 raise self._damage(
                     f"{len(lost)} of {len(times)} frames do not decode, more than {self._limits.max_corrupt:.0%}"
@@ -217,7 +255,7 @@ class AvReader:
         if (frame.width, frame.height) != self._coded_px:
             check_size(self._source.name, frame.width, frame.height, self._limits)
             size = f"{self.layout.width_px}x{self.layout.height_px}"
-            self._note(f"the picture size changes: all frames are brought to {size}")
+            self.remark(f"the picture size changes: all frames are brought to {size}")
         return frame
 
     def _measured(self) -> float:
@@ -236,6 +274,7 @@ class AvReader:
         """A decoder to work with, kept for the next call where all went well."""
         with self._lock:
             decoder, self._idle = self._idle or self._decoder(), None
+        decoder.skips = self._skips
         try:
             yield decoder
             if decoder.errors and not self._surveyed and len(self._index.times) <= _SURVEY_FRAMES:
@@ -257,7 +296,7 @@ class AvReader:
             decoder.close()
 
     def _decoder(self, threads: int | None = None) -> Decoder:
-        decoder = Decoder(self._source, self._kind, self._limits, threads=threads or _threads())
+        decoder = Decoder(self._source, self._kind, self._limits, threads=threads or usable_cores())
         decoder.use(self._stream_index)
         return decoder
 
@@ -269,7 +308,8 @@ class AvReader:
     def _seconds(self, time: int) -> float:
         return (time - self._index.start) * self._time_base.numerator / self._time_base.denominator
 
-    def _note(self, text: str) -> None:
+    def remark(self, text: str) -> None:
+        """Adds a note, once."""
         if text not in self.notes:
             self.notes.append(text)
 
@@ -285,7 +325,7 @@ class AvReader:
         return VideoError(f"{self._source.name}: damaged: {what}; re-download it", code="damaged")
 
 
-def _threads() -> int:
+def usable_cores() -> int:
     """Processors that this process may use, at most 8."""
     try:
         return min(8, len(os.sched_getaffinity(0)))

@@ -42,6 +42,14 @@ def model(tmp_path_factory) -> str:
     return f"{path}:make"
 
 
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory) -> Path:
+    """A clip of two seconds, so that every frame of it is soon read."""
+    path = tmp_path_factory.mktemp("clip") / "clip.mp4"
+    world.write(world.make(3, world.Config(seconds=2.0, size_px=64)), path)
+    return path
+
+
 def videre(*arguments: object, stdin: str = "", timeout: float = 120) -> subprocess.CompletedProcess:
     command = [sys.executable, "-m", "videre", *map(str, arguments)]
     return subprocess.run(command, input=stdin, capture_output=True, text=True, timeout=timeout, check=False)
@@ -61,15 +69,15 @@ def test_each_command_explains_itself(name):
     assert len(done.stdout.splitlines()) > 5
 
 
-def test_an_answer_with_its_evidence(model):
-    done = videre("ask", world.SAMPLE, "what moves?", "-m", model, "-k", 4)
+def test_an_answer_with_its_evidence(model, clip):
+    done = videre("ask", clip, "what moves?", "-m", model, "-k", 4)
     assert done.returncode == 0, done.stderr
     assert "WHAT MOVES?" in done.stdout
     assert "seen    4 frames at 00:0" in done.stdout
 
 
-def test_json_is_one_record_a_line_and_nothing_else(model):
-    done = videre("ask", world.SAMPLE, "what?", "-m", model, "--json")
+def test_json_is_one_record_a_line_and_nothing_else(model, clip):
+    done = videre("ask", clip, "what?", "-m", model, "--json")
     row = json.loads(done.stdout)
     assert row["answer"] == "WHAT?"
     assert len(row["frames"]) == 8
@@ -77,13 +85,13 @@ def test_json_is_one_record_a_line_and_nothing_else(model):
     assert row["run"]["selector"].startswith("uniform")
 
 
-def test_one_bad_video_fails_alone_and_in_a_batch_the_rest_goes_on(model, tmp_path):
+def test_one_bad_video_fails_alone_and_in_a_batch_the_rest_goes_on(model, tmp_path, clip):
     empty = tmp_path / "empty.mp4"
     empty.touch()
     alone = videre("ask", empty, "what?", "-m", model)
     assert alone.returncode == 3
     assert f"{empty}: file is empty (0 bytes)" in alone.stderr
-    batch = videre("ask", empty, world.SAMPLE, "what?", "-m", model, "--json")
+    batch = videre("ask", empty, clip, "what?", "-m", model, "--json")
     rows = [json.loads(line) for line in batch.stdout.splitlines()]
     assert batch.returncode == 4
     assert [bool(row["error"]) for row in rows] == [True, False]
@@ -118,16 +126,16 @@ def test_what_cannot_work_is_said_in_words(arguments, code, reason):
     assert done.stdout == ""
 
 
-def test_a_bug_of_ours_or_theirs_shows_its_traceback(model):
-    done = videre("ask", world.SAMPLE, "why?", "-m", model.replace(":make", ":broken"))
+def test_a_bug_of_ours_or_theirs_shows_its_traceback(model, clip):
+    done = videre("ask", clip, "why?", "-m", model.replace(":make", ":broken"))
     assert done.returncode == 1
     assert "out of luck" in done.stderr
     assert "please report" in done.stderr
 
 
-def test_rows_from_standard_input(model):
+def test_rows_from_standard_input(model, clip):
     rows = [
-        json.dumps({"id": "q1", "video": str(world.SAMPLE), "question": "which?", "options": ["which?", "no"]}),
+        json.dumps({"id": "q1", "video": str(clip), "question": "which?", "options": ["which?", "no"]}),
         "{broken",
         json.dumps({"id": "q3", "video": "gone.mp4", "question": "where?"}),
     ]
@@ -139,8 +147,8 @@ def test_rows_from_standard_input(model):
     assert third["error"]["exit_code"] == 3
 
 
-def test_a_folder_holds_log_records_page_and_cues_and_a_second_run_decodes_nothing(model, tmp_path):
-    arguments = ["ask", world.SAMPLE, "what?", "-m", model, "-o", tmp_path / "run", "-f", "jsonl,html,vtt,srt,csv"]
+def test_a_folder_holds_log_records_page_and_cues_and_a_second_run_decodes_nothing(model, tmp_path, clip):
+    arguments = ["ask", clip, "what?", "-m", model, "-o", tmp_path / "run", "-f", "jsonl,html,vtt,srt,csv"]
     first = videre(*arguments)
     assert first.returncode == 0, first.stderr
     written = {path.name for path in (tmp_path / "run").iterdir()}
@@ -155,8 +163,8 @@ def test_a_folder_holds_log_records_page_and_cues_and_a_second_run_decodes_nothi
     assert "frames" in changed.stderr
 
 
-def test_report_reads_what_ask_printed(model, tmp_path):
-    asked = videre("ask", world.SAMPLE, "<b>what?</b>", "-m", model, "--json")
+def test_report_reads_what_ask_printed(model, tmp_path, clip):
+    asked = videre("ask", clip, "<b>what?</b>", "-m", model, "--json")
     done = videre("report", "-", "-o", tmp_path / "page.html", stdin=asked.stdout)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == str(tmp_path / "page.html")
@@ -165,8 +173,8 @@ def test_report_reads_what_ask_printed(model, tmp_path):
     assert "<b>what?</b>" not in page
 
 
-def test_dry_run_loads_no_model(tiny_checkpoint):
-    done = videre("ask", world.SAMPLE, "why?", "--dry-run", "--json", "-m", tiny_checkpoint("qwen3_vl"))
+def test_dry_run_loads_no_model(tiny_checkpoint, clip):
+    done = videre("ask", clip, "why?", "--dry-run", "--json", "-m", tiny_checkpoint("qwen3_vl"))
     assert done.returncode == 0, done.stderr
     plan = json.loads(done.stdout)
     assert plan["frames"] == 8
@@ -178,8 +186,8 @@ def test_dry_run_without_videos_fails(tmp_path):
     assert videre("ask", tmp_path / "gone.mp4", "why?", "--dry-run").returncode == 3
 
 
-def test_a_closed_pipe_is_quiet(model):
-    command = f"{sys.executable} -m videre ask {world.SAMPLE} {world.SAMPLE} {world.SAMPLE} what -m {model} --json"
+def test_a_closed_pipe_is_quiet(model, clip):
+    command = f"{sys.executable} -m videre ask {clip} {clip} {clip} what -m {model} --json"
     done = subprocess.run(
         ["bash", "-c", f"set -o pipefail; {command} | head -c 10"],
         capture_output=True,
@@ -193,22 +201,21 @@ def test_a_closed_pipe_is_quiet(model):
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_an_interrupted_run_keeps_what_is_done_and_goes_on(model, tmp_path, number, code):
-    rows = "\n".join(json.dumps({"video": str(world.SAMPLE), "question": f"number {i}?"}) for i in range(12))
+def test_an_interrupted_run_keeps_what_is_done_and_goes_on(model, tmp_path, number, code, clip):
+    rows = "\n".join(json.dumps({"video": str(clip), "question": f"number {i}?"}) for i in range(12))
     command = [sys.executable, "-m", "videre", "ask", "-", "-m", model, "-o", str(tmp_path / "run"), "--json"]
-    process = subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-    process.stdin.write(rows)
-    process.stdin.close()
     log = tmp_path / "run" / "answers.jsonl"
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline and not (log.exists() and log.read_bytes().count(b"\n") >= 2):
-        time.sleep(0.05)
-    os.kill(process.pid, number)
-    errors = process.stderr.read()
-    process.stdout.read()
-    assert process.wait(60) == code, errors
+    with (tmp_path / "rows").open("w+") as asked, (tmp_path / "said").open("w+") as said:
+        asked.write(rows)
+        asked.seek(0)
+        with subprocess.Popen(command, stdin=asked, stdout=subprocess.DEVNULL, stderr=said) as process:
+            deadline = time.monotonic() + 60
+            while time.monotonic() < deadline and not (log.exists() and log.read_bytes().count(b"\n") >= 2):
+                time.sleep(0.05)
+            os.kill(process.pid, number)
+            ended = process.wait(60)
+        said.seek(0)
+        assert ended == code, said.read()
     kept = log.read_bytes().count(b"\n")
     assert 2 <= kept < 12
     again = videre(*command[3:], stdin=rows)

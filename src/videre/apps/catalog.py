@@ -1,6 +1,7 @@
 """Names -> things: the only place that knows what "uniform" or "ask" stands for.
 
-These are tables alone, so that help stays quick. Each entry says where a thing is written, as `module:name`; `naming` loads it when it is asked for.
+These are tables alone, so that help stays quick. Each entry says where a thing is written, as `module:name`; `naming`
+loads it when it is asked for.
 """
 
 COMMANDS = {

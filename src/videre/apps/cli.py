@@ -50,7 +50,10 @@ def main() -> None:
 def run(arguments: list[str]) -> int:
     """The exit code of one command; data went to stdout, everything else to stderr."""
     try:
-        return cli.main(args=arguments, prog_name="videre", standalone_mode=False) or errors.OK
+        with cli.make_context("videre", arguments) as context:  # not `cli.main`, which answers a closed pipe with 1
+            return cli.invoke(context) or errors.OK
+    except click.exceptions.Exit as done:
+        return done.exit_code
     except click.ClickException as error:
         error.show()
         return error.exit_code

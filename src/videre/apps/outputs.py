@@ -1,6 +1,5 @@
 """`-o DIR`: a resumable log of answers, and the files that are derived from it."""
 
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -8,6 +7,7 @@ from pathlib import Path
 import click
 
 from videre import __version__, errors, jobs
+from videre.apps import printing
 from videre.apps.answering import Settings, answerer, exit_code, load
 from videre.apps.inputs import Task
 from videre.apps.progress import noted
@@ -64,20 +64,19 @@ def into_folder(
     if outcome.exit_code not in (errors.OK, errors.SOME_FAILED):
         click.echo(f"videre: {outcome.message}", err=True)
         return outcome.exit_code
-    derive(records, folder, formats, aloud=not quiet)
+    derive(records, folder, formats, err=write is printing.as_json)
     return exit_code(records)
 
 
-def derive(records: Sequence[Record], folder: Path, formats: Sequence[str], *, aloud: bool = True) -> None:
-    """Writes the files that can be made again from the records, and says where they are."""
+def derive(records: Sequence[Record], folder: Path, formats: Sequence[str], *, err: bool) -> None:
+    """Writes the files that can be made again from the records, and says where they are, on stderr or stdout."""
     for kind in formats:
         path = folder / NAMES[kind]
         if kind == "html":
             _write_page(records, path)
         else:
             jobs.replace_file(path, _text(kind, records))
-        if aloud:
-            click.echo(f"videre: wrote {os.path.relpath(path)}", err=True)
+        click.echo(f"wrote {path}", err=err)
 
 
 def _item(task: Task | DataError, settings: Settings, card: dict[str, JSON]) -> jobs.Item:

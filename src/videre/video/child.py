@@ -120,17 +120,16 @@ class _ErrorsTold:
 
 def _limit_process(limits: Limits) -> None:
     """Memory, processor time, no files written, no core dump."""
-    cpu = max(1, round(limits.cpu_seconds))
     wishes = {
         resource.RLIMIT_AS: limits.child_bytes,
-        resource.RLIMIT_CPU: cpu,
+        resource.RLIMIT_CPU: max(1, round(limits.cpu_seconds)),
         resource.RLIMIT_FSIZE: 0,
         resource.RLIMIT_CORE: 0,
     }
     for what, most in wishes.items():
         hard = resource.getrlimit(what)[1]
         most = most if hard == resource.RLIM_INFINITY else min(most, hard)
-        resource.setrlimit(what, (most, most))
+        resource.setrlimit(what, (most, hard))  # the soft limit alone: its signal tells what happened
 
 
 def _die_with_parent(life: int) -> None:

@@ -5,6 +5,7 @@ from PIL import Image
 
 from videre.types import Evidence, Frames, Video
 from videre.video.open import VideoFile
+from videre.video.part import Part
 
 
 def look(video: Video, evidence: Evidence, *, size_px: int | None = None, label: str = "") -> Frames:
@@ -21,7 +22,7 @@ def look(video: Video, evidence: Evidence, *, size_px: int | None = None, label:
     """
     if not evidence.seconds:
         raise ValueError("the evidence names no moment to look at")
-    if size_px is not None and isinstance(video, VideoFile):
+    if size_px is not None and isinstance(video, VideoFile | Part):
         frames = video.at(evidence.seconds, size_px=size_px)
     else:
         frames = shrunk(video.at(evidence.seconds), size_px)

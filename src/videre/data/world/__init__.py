@@ -1,8 +1,8 @@
 """The generated world: seeded videos of moving coloured shapes with exact truth, and questions about them.
 
-    clip = world.make(7)
-    world.write(clip, "clip.mp4")
-    for sample in world.questions(clip): ...
+clip = world.make(7)
+world.write(clip, "clip.mp4")
+for sample in world.questions(clip): ...
 """
 
 from videre.data.world.film import write

@@ -1,11 +1,12 @@
 """Questions about a clip, with the true answer, the options, when and where it can be seen.
 
-Answers are balanced, and wrong options come from the clip itself where that is possible, so that guessing from the words
-alone stays at chance. A person's own wording should work too: each kind has several phrasings.
+Answers are balanced, and wrong options come from the clip itself where that is possible, so that guessing from the
+words alone stays at chance. A person's own wording should work too: each kind has several phrasings.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -158,21 +159,19 @@ def _shape(clip: Clip, rng: np.random.Generator) -> Draft | None:
 
 
 def _presence(clip: Clip, rng: np.random.Generator) -> Draft | None:
-    """Half yes, half no; a "no" is as near to the truth as can be: a present colour with another shape, or the reverse."""
+    """Half yes, half no; a "no" is near to the truth: a present colour with another shape, or the reverse."""
     if not clip.things:
         return None
     is_there, way = bool(rng.random() < 0.5), rng.random()
     thing: Thing = _pick(rng, clip.things)
-    colour: str = thing.colour if is_there or way < 0.35 else _pick(rng, _absent(COLOURS, [t.colour for t in clip.things]))
-    shape: str = thing.shape
+    colour, shape = thing.colour, thing.shape
+    if not is_there and way >= 0.35:
+        colour = _pick(rng, _absent(COLOURS, [t.colour for t in clip.things]))
     if not is_there and way < 0.35:
         shape = _pick(rng, [s for s in SHAPES if s != thing.shape])
     elif not is_there and way > 0.7:
         shape = _pick(rng, list(SHAPES))
-    if way > 0.85:
-        what = f"{_article(colour)} {_pick(rng, ('thing', 'object'))}"
-    else:
-        what = f"{_article(colour)} {shape}"
+    what = f"{_article(colour)} {_pick(rng, ('thing', 'object')) if way > 0.85 else shape}"
     about = (thing,) if is_there else ()
     return Draft("presence", _phrase(rng, "presence", x=what), ("yes", "no"), "yes" if is_there else "no", about)
 
@@ -199,7 +198,8 @@ def _order(clip: Clip, rng: np.random.Generator) -> Draft | None:
     x, y, earlier = refer(clip, a, rng), refer(clip, b, rng), i < j
     way = rng.random()
     if way < 0.5:
-        text, options, answer = _phrase(rng, "before_after", x=x, y=y), ("before", "after"), ("after", "before")[earlier]
+        options, answer = ("before", "after"), ("after", "before")[earlier]
+        text = _phrase(rng, "before_after", x=x, y=y)
     elif way < 0.8:
         is_first = bool(rng.random() < 0.5)
         text = _phrase(rng, "which_order", x=x, y=y, w="first" if is_first else "last")
@@ -219,7 +219,8 @@ def _extreme(kind: str, index: int) -> Callable[[Clip, np.random.Generator], Dra
         elif way < 0.4:
             noun, answer, others, rest = "shape", thing.shape, [t.shape for t in clip.things], list(SHAPES)
         else:
-            noun, answer, others, rest = str(_pick(rng, ("thing", "object"))), thing.name, [t.name for t in clip.things], []
+            noun = str(_pick(rng, ("thing", "object")))
+            answer, others, rest = thing.name, [t.name for t in clip.things], []
         options = _options(rng, answer, others, rest if len(set(others)) < 2 else [])
         return Draft(kind, _phrase(rng, "extreme", n=noun, w=kind), options, answer, (thing,))
 
@@ -282,7 +283,7 @@ def _phrase(rng: np.random.Generator, name: str, **words: str) -> str:
     return str(_pick(rng, PHRASES[name])).format(**words)
 
 
-def _pick(rng: np.random.Generator, values: Sequence):  # noqa: ANN202
+def _pick(rng: np.random.Generator, values: Sequence[Any]) -> Any:
     return values[int(rng.integers(len(values)))]
 
 

@@ -1,11 +1,11 @@
 """The generated world: a seed in, a clip out that knows the exact truth about itself.
 
-A clip is a flat dark stage on which coloured shapes appear, cross or rest, and leave. Colours are unique within a clip, so
-a colour names a thing. Moments of appearance are well apart, so that order can be told from a handful of frames.
+A clip is a flat dark stage on which coloured shapes appear, cross or rest, and leave. Colours are unique within a clip,
+so a colour names a thing. Moments of appearance are well apart, so that order can be told from a handful of frames.
 Nothing here draws or writes: see `render` and `film`.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float64
@@ -72,7 +72,8 @@ class Config:
 class Thing:
     """A coloured shape, from where and when it appears to where and when it leaves.
 
-    Positions and `radius` are shares of the frame's side; it is shown at `start <= t < end`. `direction` is "" for one at rest.
+    Positions and `radius` are shares of the frame's side; it is shown at `start <= t < end`. `direction` is "" for one
+    at rest.
     """
 
     colour: str
@@ -192,8 +193,3 @@ def _collide(a: Thing, b: Thing) -> bool:
     times = np.linspace(start, end, 12)
     apart = np.abs(a.centre(times) - b.centre(times)).max(axis=1)
     return bool((apart < 0.85 * (a.radius + b.radius)).any())
-
-
-def shortened(clip: Clip, things: int) -> Clip:
-    """The same clip with its first few things only."""
-    return replace(clip, things=clip.things[:things])

@@ -48,7 +48,9 @@ def _timeline(sheet: Image.Image, clip: Clip, times: Sequence[float], *, top_px:
     draw, scale = ImageDraw.Draw(sheet), sheet.width / clip.config.seconds
     for i, thing in enumerate(clip.things):
         y = top_px + i * BAR_PX
-        draw.rectangle((thing.start_seconds * scale, y + 1, thing.end_seconds * scale, y + BAR_PX - 2), COLOURS[thing.colour])
+        draw.rectangle(
+            (thing.start_seconds * scale, y + 1, thing.end_seconds * scale, y + BAR_PX - 2), COLOURS[thing.colour]
+        )
         text = f"{thing.name}, {thing.direction or 'still'}"
         draw.text((thing.start_seconds * scale + 3, y + 1), text, fill=(0, 0, 0))
     for t in times:

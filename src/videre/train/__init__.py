@@ -1,0 +1,1 @@
+"""Training: one thin door over `transformers.Trainer`."""

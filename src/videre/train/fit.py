@@ -1,0 +1,182 @@
+"""Road 2: a model, batches, a loss and a config in; the trained model out. A thin door over `transformers.Trainer`.
+
+The Trainer brings devices, many processes, checkpoints, resume and logs. What this adds: batches come ready-made by
+number, so that a run that was killed and resumed sees exactly the batches that it would have seen, without making the
+earlier ones again.
+"""
+
+import json
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+from videre import compat
+
+compat.need_hf()
+
+import torch  # noqa: E402
+from torch import Tensor, nn  # noqa: E402
+from torch.utils.data import Dataset, IterableDataset, SequentialSampler  # noqa: E402
+from transformers import Trainer, TrainingArguments  # noqa: E402
+from transformers.trainer_utils import get_last_checkpoint  # noqa: E402
+
+Batch = Any
+"""What the loss takes: usually a dict of tensors. The Trainer moves its tensors to the model's device."""
+
+Loss = Callable[[nn.Module, Batch], Tensor]
+"""A model and a batch in, one scalar that carries gradients out."""
+
+
+@runtime_checkable
+class Numbered(Protocol):
+    """Batches that can be asked for by number: a list, or anything with these two methods."""
+
+    def __len__(self) -> int:
+        """How many batches there are."""
+        ...
+
+    def __getitem__(self, index: int) -> Batch:
+        """One batch, the same at every call."""
+        ...
+
+
+@dataclass(frozen=True)
+class FitConfig:
+    """How to train.
+
+    Attributes:
+        out: folder of checkpoints and of the log, `fit.jsonl`.
+        steps: optimizer steps of the whole run, resumed ones included.
+        lr: highest learning rate; it warms up, then falls along a cosine.
+        warmup: share of the steps that warm up.
+        weight_decay: AdamW's.
+        beta2: AdamW's second momentum.
+        clip: largest gradient norm.
+        accumulate: batches a step.
+        seed: of everything random in the training itself (the batches have their own).
+        bf16: run the loss under bfloat16 autocast; weights stay in their own type.
+        save_steps: steps between checkpoints; 0 for none.
+        log_steps: steps between log lines.
+        resume: go on from the last checkpoint in `out`, if there is one.
+    """
+
+    out: str
+    steps: int
+    lr: float = 1e-3
+    warmup: float = 0.05
+    weight_decay: float = 0.01
+    beta2: float = 0.98
+    clip: float = 1.0
+    accumulate: int = 1
+    seed: int = 0
+    bf16: bool = False
+    save_steps: int = 0
+    log_steps: int = 50
+    resume: bool = False
+
+    def __post_init__(self) -> None:
+        if self.steps < 1 or self.accumulate < 1:
+            raise ValueError(f"steps and accumulate are 1 or more, got {self.steps=} {self.accumulate=}")
+        if not 0 <= self.warmup <= 1:
+            raise ValueError(f"warmup is a share of the steps in [0, 1], got {self.warmup}")
+
+
+def fit(model: nn.Module, batches: Numbered | Iterable[Batch], loss: Loss, config: FitConfig) -> nn.Module:
+    """The same model, trained, in evaluation mode.
+
+    Args:
+        model: what to train; parameters with `requires_grad` off stay as they are.
+        batches: ready batches. Numbered ones are asked for at their turn only, also after a resume; a plain iterable
+            is read from its start again and the batches already seen are dropped.
+        loss: called as `loss(model, batch)`.
+        config: see `FitConfig`.
+    """
+    torch.manual_seed(config.seed)
+    trainer = _Trainer(
+        model=model,
+        args=_arguments(config),
+        train_dataset=_dataset(batches),
+        data_collator=_only,
+        loss=loss,
+        bf16=config.bf16,
+    )
+    last = get_last_checkpoint(config.out) if config.resume and Path(config.out).is_dir() else None
+    trainer.train(resume_from_checkpoint=last)
+    _write_log(config, trainer.state.log_history)
+    return model.eval()
+
+
+class _Trainer(Trainer):
+    def __init__(self, *, loss: Loss, bf16: bool, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._loss, self._bf16 = loss, bf16
+
+    def compute_loss(self, model: nn.Module, inputs: Batch, **_: Any) -> Tensor:  # type: ignore[override]
+        # Our own autocast: the Trainer's covers `model.forward` only, and a loss may call parts of the model.
+        with torch.autocast(self.args.device.type, torch.bfloat16, enabled=self._bf16):
+            return self._loss(model, inputs)
+
+    def _get_train_sampler(self, *_: Any) -> SequentialSampler:
+        return SequentialSampler(self.train_dataset)  # type: ignore[arg-type]
+
+
+class _ByNumber(Dataset):
+    def __init__(self, batches: Numbered) -> None:
+        self.batches = batches
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+    def __getitem__(self, index: int) -> Batch:
+        return self.batches[index]
+
+
+class _Streamed(IterableDataset):
+    def __init__(self, batches: Iterable[Batch]) -> None:
+        self.batches = batches
+
+    def __iter__(self) -> Any:
+        return iter(self.batches)
+
+
+def _dataset(batches: Numbered | Iterable[Batch]) -> Dataset:
+    return _ByNumber(batches) if isinstance(batches, Numbered) else _Streamed(batches)
+
+
+def _only(items: list[Batch]) -> Batch:
+    return items[0]
+
+
+def _arguments(config: FitConfig) -> TrainingArguments:
+    return TrainingArguments(
+        output_dir=config.out,
+        max_steps=config.steps,
+        per_device_train_batch_size=1,
+        gradient_accumulation_steps=config.accumulate,
+        learning_rate=config.lr,
+        lr_scheduler_type="cosine",
+        warmup_steps=round(config.warmup * config.steps),
+        weight_decay=config.weight_decay,
+        adam_beta2=config.beta2,
+        max_grad_norm=config.clip,
+        seed=config.seed,
+        save_strategy="steps" if config.save_steps else "no",
+        save_steps=config.save_steps or 500,
+        save_total_limit=2,
+        logging_steps=config.log_steps,
+        disable_tqdm=True,
+        remove_unused_columns=False,
+        dataloader_num_workers=0,
+        dataloader_pin_memory=False,
+        use_cpu=not torch.cuda.is_available(),
+        report_to=[],
+    )
+
+
+def _write_log(config: FitConfig, history: list[dict[str, float]]) -> None:
+    out = Path(config.out)
+    out.mkdir(parents=True, exist_ok=True)
+    with open(out / "fit.jsonl", "w", encoding="utf-8") as file:
+        file.write(json.dumps({"config": asdict(config)}) + "\n")
+        file.writelines(json.dumps(row) + "\n" for row in history)

@@ -1,0 +1,106 @@
+"""`fit`: learns, resumes to the same numbers after a kill, and the seed decides."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from videre.train.fit import FitConfig, fit
+
+
+class Batches:
+    """Ready batches by number; counts which were made, and can die at one of them."""
+
+    def __init__(self, steps: int, dies_at: int | None = None) -> None:
+        self.steps, self.dies_at, self.made = steps, dies_at, []
+
+    def __len__(self) -> int:
+        return self.steps
+
+    def __getitem__(self, index: int) -> dict[str, torch.Tensor]:
+        if index == self.dies_at:
+            raise KeyboardInterrupt
+        self.made.append(index)
+        x = torch.randn(16, 4, generator=torch.Generator().manual_seed(index))
+        return {"x": x, "y": x.sum(1, keepdim=True)}
+
+
+def network() -> nn.Module:
+    torch.manual_seed(5)
+    return nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Dropout(0.2), nn.Linear(8, 1))
+
+
+def loss(model, batch):
+    return nn.functional.mse_loss(model(batch["x"]), batch["y"])
+
+
+def final(model) -> torch.Tensor:
+    return torch.cat([p.detach().flatten() for p in model.parameters()])
+
+
+@pytest.fixture
+def config(tmp_path) -> FitConfig:
+    return FitConfig(out=str(tmp_path / "whole"), steps=20, lr=1e-2, save_steps=4, log_steps=5)
+
+
+def test_a_run_learns_and_writes_its_log(config):
+    batches = Batches(20)
+    before = loss(network().eval(), batches[99]).item()
+    model = fit(network(), batches, loss, replace(config, steps=200))
+    assert loss(model, batches[99]).item() < 0.5 * before
+    assert not model.training
+    lines = [json.loads(line) for line in Path(config.out, "fit.jsonl").read_text("utf-8").splitlines()]
+    assert lines[0]["config"]["steps"] == 200
+    assert sum("loss" in line for line in lines) == 40
+
+
+def test_killed_and_resumed_equals_uninterrupted(config, tmp_path):
+    whole = final(fit(network(), Batches(20), loss, config))
+    halved = replace(config, out=str(tmp_path / "halved"), resume=True)
+    with pytest.raises(KeyboardInterrupt):
+        fit(network(), Batches(20, dies_at=11), loss, halved)
+    rest = Batches(20)
+    resumed = final(fit(network(), rest, loss, halved))
+    torch.testing.assert_close(resumed, whole, atol=1e-6, rtol=0)
+    assert min(rest.made) == 8, "batches before the checkpoint are not made again"
+
+
+def test_a_plain_iterable_resumes_too(config, tmp_path):
+    def stream():
+        batches = Batches(20)
+        return (batches[i] for i in range(20))
+
+    class Stream:
+        def __iter__(self):
+            return stream()
+
+    whole = final(fit(network(), Stream(), loss, config))
+    numbered = final(fit(network(), Batches(20), loss, replace(config, out=str(tmp_path / "numbered"))))
+    torch.testing.assert_close(whole, numbered, atol=1e-6, rtol=0)
+
+
+def test_one_seed_twice_is_the_same_and_two_seeds_differ(config, tmp_path):
+    runs = [
+        final(fit(network(), Batches(20), loss, replace(config, seed=seed, out=str(tmp_path / f"{i}"), save_steps=0)))
+        for i, seed in enumerate((1, 1, 2))
+    ]
+    assert torch.equal(runs[0], runs[1])
+    assert not torch.equal(runs[0], runs[2])
+
+
+def test_frozen_parameters_stay(config):
+    model = network()
+    model[0].requires_grad_(False)
+    before = model[0].weight.clone()
+    fit(model, Batches(20), loss, replace(config, save_steps=0))
+    assert torch.equal(model[0].weight, before)
+
+
+def test_settings_out_of_range_are_refused(tmp_path):
+    with pytest.raises(ValueError, match="steps"):
+        FitConfig(out=str(tmp_path), steps=0)
+    with pytest.raises(ValueError, match="warmup"):
+        FitConfig(out=str(tmp_path), steps=1, warmup=2.0)

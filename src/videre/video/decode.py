@@ -154,7 +154,7 @@ class Decoder:
 
     def _seek(self, key: int, moment: int, index: Index) -> None:
         if index.keys is None:
-            self._seek_by_header(key, moment)
+            self._seek_by_header(moment)
             return
         for back_seconds in _SEEK_BACK_SECONDS:  # some containers only find the neighbourhood
             try:
@@ -176,11 +176,11 @@ class Decoder:
             self._queue.clear()
         return False
 
-    def _seek_by_header(self, key: int, moment: int) -> None:
+    def _seek_by_header(self, moment: int) -> None:
         """Goes to the last key frame that is shown no later than the moment."""
-        entries = self.stream.index_entries
+        entries, asked = self.stream.index_entries, moment
         for _ in range(8):
-            self.container.seek(key, stream=self.stream)
+            self.container.seek(asked, stream=self.stream)
             self._reset()
             first = self._read()
             if first is None or not first.is_keyframe or not is_ordered(first):
@@ -188,7 +188,7 @@ class Decoder:
             place = entries.search_timestamp(first.dts - 1)
             if first.pts <= moment or place < 0:
                 return
-            key = entries[place].timestamp
+            asked = entries[place].timestamp
         raise UntrustedIndexError
 
     def _read(self) -> Any | None:

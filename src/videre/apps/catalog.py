@@ -4,6 +4,8 @@ These are tables alone, so that help stays quick. Each entry says where a thing 
 loads it when it is asked for.
 """
 
+from typing import Any
+
 COMMANDS = {
     "ask": ("videre.apps.asking:command", "Ask a question about videos and see the evidence."),
     "doctor": ("videre.apps.doctor:command", "Check decoders, packages, models; say what to mend."),
@@ -14,19 +16,62 @@ COMMANDS = {
 }
 """Command -> where it is written, and the line that `videre --help` shows. A method adds its own here."""
 
-BENCHMARKS = {
-    "activitynet-qa": "videre.data.short_answers:activitynet",
-    "egoschema": "videre.data.egoschema:read",
-    "longvideobench": "videre.data.longvideobench:read",
-    "mlvu": "videre.data.mlvu:read",
-    "mvbench": "videre.data.mvbench:read",
-    "nextqa": "videre.data.nextqa:read",
-    "rows": "videre.data.rows:read",
-    "star": "videre.data.star:read",
-    "tempcompass": "videre.data.tempcompass:read",
-    "video-mme": "videre.data.video_mme:read",
+BENCHMARKS: dict[str, dict[str, Any]] = {
+    "activitynet-qa": {
+        "reader": "videre.data.short_answers:activitynet",
+        "takes": ("answers",),
+        "match": "exact",
+    },
+    "breakfast": {"reader": "videre.data.activities:breakfast"},
+    "charades-sta": {"reader": "videre.data.moments:read", "scores": "moments"},
+    "coin": {"reader": "videre.data.activities:coin"},
+    "egoschema": {"reader": "videre.data.egoschema:read", "takes": ("answers",)},
+    "epic-kitchens": {"reader": "videre.apps.benchmarks:anticipation", "scores": "anticipation"},
+    "longvideobench": {"reader": "videre.data.longvideobench:read", "groups": "videre.apps.benchmarks:lengths"},
+    "lvu": {"reader": "videre.data.lvu:read"},
+    "mlvu": {"reader": "videre.data.mlvu:read"},
+    "msrvtt-captions": {"reader": "videre.apps.benchmarks:msrvtt_captions", "scores": "captions"},
+    "msrvtt-qa": {"reader": "videre.data.short_answers:msrvtt", "match": "first-word"},
+    "msvd-captions": {"reader": "videre.apps.benchmarks:msvd_captions", "scores": "captions"},
+    "msvd-qa": {"reader": "videre.data.short_answers:msvd", "match": "first-word"},
+    "mvbench": {
+        "reader": "videre.data.mvbench:read",
+        "takes": ("bounds",),
+        "rules": ("mvbench", "lmms-eval-mvbench", "t2vid"),
+    },
+    "nextgqa": {
+        "reader": "videre.data.nextgqa:read",
+        "takes": ("grounds", "folders"),
+        "needs": ("grounds",),
+        "scores": "grounded",
+        "groups": "videre.apps.benchmarks:causes",
+    },
+    "nextqa": {
+        "reader": "videre.data.nextqa:read",
+        "takes": ("folders",),
+        "groups": "videre.apps.benchmarks:causes",
+    },
+    "qvhighlights": {"reader": "videre.data.moments:read", "scores": "moments"},
+    "rows": {"reader": "videre.data.rows:read"},
+    "star": {"reader": "videre.data.star:read"},
+    "tempcompass": {"reader": "videre.data.tempcompass:read", "takes": ("task",), "rules": ("tempcompass",)},
+    "tgif-qa": {"reader": "videre.data.tgif_qa:read", "takes": ("task",)},
+    "video-chatgpt": {"reader": "videre.data.video_chatgpt:read", "takes": ("part",), "scores": "aspects"},
+    "video-mme": {
+        "reader": "videre.data.video_mme:read",
+        "rules": ("videomme", "lmms-eval-videomme", "t2vid"),
+        "groups": "videre.apps.benchmarks:task_types",
+    },
+    "world": {"kinds": None},
+    "world-gqa": {"kinds": "grounded", "scores": "grounded"},
+    "youcook2-captions": {"reader": "videre.apps.benchmarks:youcook2_captions", "scores": "captions"},
 }
-"""Benchmark -> the reader of its published annotation file. `world` is generated instead."""
+"""Benchmark -> the reader of its published annotation file (the world's two are generated) and how it is scored.
+
+`takes` names the further options of its reader and `needs` those without which there is no score, `scores` what is
+scored beside the questions, `match` the rule for open answers, `rules` the official extractors, `groups` a second
+grouping of the questions.
+"""
 
 SELECTORS = {
     "uniform": "videre.video.sample:uniform",

@@ -1,21 +1,18 @@
-"""`videre eval`: a model behind a selector over a benchmark, with everything a number needs beside it."""
+"""`videre eval`: a model behind a selector over a benchmark, with everything that a number needs beside it."""
 
 import json
-from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import click
 
-from videre import __version__, errors
-from videre.apps import naming, tables
-from videre.apps.answering import Settings, Work, answerer, load, model_options
-from videre.apps.inputs import Task
-from videre.errors import ConfigError, DataError
-from videre.record import Record
-from videre.types import Sample
+from videre.apps import comparing, showing
+from videre.apps.answering import Settings, model_options
+from videre.apps.plan import Plan
 
-WORLD_CLIPS = 60
+FILE = click.Path(path_type=Path, dir_okay=False)
+FOLDER = click.Path(path_type=Path, file_okay=False)
 
 
 class _Eval(click.Group):
@@ -32,61 +29,51 @@ def command() -> None:
     """Evaluate a model: `videre eval BENCHMARK ...` (see `videre eval run --help`), or compare two runs."""
 
 
+_OPTIONS = (
+    click.option("--annotations", type=click.Path(path_type=Path), help="The published file; docs/data.md says which."),
+    click.option("--videos", type=FOLDER, help="Folder of the videos."),
+    click.option("--grounds", type=FILE, help="nextgqa: gsub_val.json or gsub_test.json."),
+    click.option("--folders", type=FILE, help="nextqa, nextgqa: map_vid_vidorID.json."),
+    click.option("--answers", type=FILE, help="activitynet-qa, egoschema: the file of the answers."),
+    click.option("--bounds", type=FOLDER, help="mvbench: the folder json/, for start and end."),
+    click.option("--task", help="tempcompass, tgif-qa: the task, where the file's name does not say it."),
+    click.option("--part", help="video-chatgpt: generic, temporal or consistency."),
+    click.option("--limit", type=click.IntRange(1), help="Ask only the first so many questions."),
+    click.option("-o", "--out", type=FOLDER, help="Run folder; run again to resume. [default: under runs/]"),
+    click.option("--blind/--no-blind", default=True, help="Ask again with grey frames, as a baseline."),
+    click.option("--judge", help="A model that grades open answers and reads unclear replies; named like --model."),
+    click.option("--judge-prompt", type=FILE, help="A text file in place of the judge's prompt."),
+    click.option("--allow-partial", is_flag=True, help="Print a score although videos are missing."),
+    click.option("--retry-failed", is_flag=True, help="Ask the questions that failed again."),
+    click.option("--new-run", is_flag=True, help="Start a new folder beside --out."),
+    click.option("--force", is_flag=True, help="Go on in --out although its settings differ."),
+    click.option("--json", "as_json", is_flag=True, help="One JSON object."),
+    click.option("-q", "--quiet", is_flag=True, help="No progress on standard error."),
+)
+
+
+def _options(function: Callable[..., Any]) -> Callable[..., Any]:
+    for option in reversed(_OPTIONS):
+        function = option(function)
+    return function
+
+
 @command.command("run")
 @click.argument("benchmark")
-@click.option("--annotations", type=click.Path(path_type=Path), help="The published annotation file.")
-@click.option("--videos", type=click.Path(path_type=Path, file_okay=False), help="Folder of the videos.")
-@click.option("--limit", type=click.IntRange(1), help="Only the first so many questions.")
-@click.option(
-    "-o",
-    "--out",
-    type=click.Path(path_type=Path, file_okay=False),
-    required=True,
-    help="Run folder; run again to resume.",
-)
-@click.option("--blind/--no-blind", default=True, help="Ask the model again with grey frames, as a baseline.")
-@click.option("--allow-partial", is_flag=True, help="Print a score although videos are missing.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+@_options
 @model_options
-def run(
-    benchmark: str,
-    annotations: Path | None,
-    videos: Path | None,
-    limit: int | None,
-    out: Path,
-    blind: bool,
-    allow_partial: bool,
-    as_json: bool,
-    **settings: object,
-) -> None:
-    """Evaluate on BENCHMARK: world (generated here), rows (your own JSON lines), or a published one by name."""
-    from videre import evaluate
-    from videre.data.videos import present, resolve
+def run(benchmark: str, as_json: bool, **given: Any) -> None:
+    """Evaluate on BENCHMARK: world or world-gqa (generated here), rows (your own JSON lines), or a published one.
 
-    chosen = Settings(**settings)  # type: ignore[arg-type]
-    samples, root = _samples(benchmark, annotations, videos, out)
-    samples = samples[:limit]
-    here, missing = present(samples, root)
-    if missing and not allow_partial:
-        click.echo(f"videre: {len(here)} present / {len(samples)} defined: no score without --allow-partial", err=True)
-    model, select = load(chosen)
-    manifest = {"videre": __version__, "benchmark": benchmark, "settings": asdict(chosen), "model": dict(model.card)}
-    runs = {}
-    for name in ("seen", "blind") if blind else ("seen",):
-        runs[name] = evaluate.run(
-            here,
-            _work(answerer(model, select, chosen, blind=name == "blind"), root),
-            folder=out if name == "seen" else out / name,
-            manifest={**manifest, "frames_shown": name},
-            videos=lambda sample: resolve(root, sample.video),
-        )
-        if runs[name].outcome.exit_code not in (errors.OK, errors.SOME_FAILED):
-            raise SystemExit(runs[name].outcome.exit_code)
-    if missing and not allow_partial:
-        raise SystemExit(errors.SOME_FAILED)
-    table = tables.choice(runs["seen"], runs.get("blind"), n_defined=len(samples))
-    click.echo(json.dumps(table) if as_json else tables.text(table, benchmark))
-    raise SystemExit(errors.SOME_FAILED if missing else runs["seen"].outcome.exit_code)
+    Prints scores with 95 % intervals beside chance, the best constant letter and the model's own answers to grey
+    frames. Exits with 4 where questions failed or videos are missing.
+    """
+    names = Settings.__dataclass_fields__
+    settings = Settings(**{name: given.pop(name) for name in names})
+    plan = Plan.of(benchmark, settings, **given)
+    table = plan.run()
+    click.echo(json.dumps(table) if as_json else showing.evaluation(table))
+    raise SystemExit(table["exit_code"])
 
 
 @command.command("diff")
@@ -94,46 +81,6 @@ def run(
 @click.argument("second", type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 def diff(first: Path, second: Path, as_json: bool) -> None:
-    """Say what differs between two runs: frames, prompts, models, versions, answers."""
-    from videre import evaluate
-
-    a, b = evaluate.records(first), evaluate.records(second)
-    found = evaluate.difference(a, b)
-    if as_json:
-        click.echo(json.dumps({"questions": len(a.keys() & b.keys()), "differ": found}))
-        return
-    click.echo(f"{len(a.keys() & b.keys())} questions in both runs")
-    for name, count in found.items():
-        click.echo(f"  {name.replace('_', ' '):18s} differ on {count}")
-    if not found:
-        click.echo("  nothing differs")
-
-
-def _work(answer: Work, root: Path) -> Callable[[Sample], Record]:
-    from videre.data.videos import resolve
-
-    return lambda sample: answer(Task(sample.id, str(resolve(root, sample.video)), sample.question))
-
-
-def _samples(benchmark: str, annotations: Path | None, videos: Path | None, out: Path) -> tuple[Sequence[Sample], Path]:
-    if benchmark == "world":
-        return _world(out / "videos")
-    reader = naming.benchmark(benchmark)
-    if annotations is None or videos is None:
-        raise ConfigError(f"{benchmark} needs --annotations FILE and --videos DIR")
-    samples = reader(annotations)
-    if not any(sample.option is not None for sample in samples):
-        raise DataError(f"{annotations}: no multiple-choice question with a known answer, so nothing can be scored")
-    return samples, videos
-
-
-def _world(folder: Path) -> tuple[Sequence[Sample], Path]:
-    """Fresh clips, of seeds far from those that the built-in model was trained on; written once."""
-    from videre.data import world
-
-    folder.mkdir(parents=True, exist_ok=True)
-    clips = [world.make(world.HELD_OUT_SEED + i) for i in range(WORLD_CLIPS)]
-    for clip in clips:
-        if not (folder / world.video_name(clip)).exists():
-            world.write(clip, folder / world.video_name(clip))
-    return [s for clip in clips for s in world.questions(clip) if s.option is not None], folder
+    """Say what differs between two runs: settings, frames, prompts, models, versions, answers, scores."""
+    found = comparing.compared(first, second)
+    click.echo(json.dumps(found) if as_json else comparing.text(found))

@@ -1,7 +1,7 @@
 """A name on the command line -> the thing that it stands for, by the tables of `catalog` or in a user's own file."""
 
 import importlib.util
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from difflib import get_close_matches
 from importlib import import_module
 from pathlib import Path
@@ -9,7 +9,7 @@ from typing import Any
 
 from videre.apps.catalog import BENCHMARKS, SELECTORS
 from videre.errors import ConfigError
-from videre.types import JSON, Answerer, Sample, Selector
+from videre.types import JSON, Answerer, Selector
 
 
 def model(name: str, **settings: JSON) -> Answerer:
@@ -64,15 +64,16 @@ def selector(text: str, *, k: int | None = None) -> Selector:
     return select
 
 
-def benchmark(name: str) -> Callable[[Path], list[Sample]]:
-    """The reader of a benchmark's annotation file.
+def benchmark(name: str) -> dict[str, Any]:
+    """The entry of a benchmark in `catalog.BENCHMARKS`, its functions loaded.
 
     Raises:
         ConfigError: no such benchmark.
     """
     if name not in BENCHMARKS:
-        raise ConfigError(f"no benchmark {name!r}{_nearest(name, {**BENCHMARKS, 'world': ''})}")
-    return _load(BENCHMARKS[name])
+        raise ConfigError(f"no benchmark {name!r}{_nearest(name, BENCHMARKS)}")
+    entry = BENCHMARKS[name]
+    return {key: _load(value) if key in ("reader", "groups") else value for key, value in entry.items()}
 
 
 def own(text: str) -> Any:

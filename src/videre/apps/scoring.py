@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from videre.apps import showing
 from videre.types import JSON
 
 FILE = click.Path(path_type=Path, dir_okay=False)
@@ -20,36 +21,9 @@ def _shown(command: Callable[..., Mapping[str, JSON]]) -> Callable[..., None]:
     @functools.wraps(command)
     def show(as_json: bool, **arguments: Any) -> None:
         report = command(**arguments)
-        click.echo(json.dumps(report) if as_json else _table(report))
+        click.echo(json.dumps(report) if as_json else showing.report(report, str(report["benchmark"])))
 
     return show
-
-
-def _table(report: Mapping[str, JSON]) -> str:
-    """The scores, a line each, with their interval; then counts, blind baselines and notes."""
-    bounds = report.get("intervals") or {}
-    lines = [click.style(str(report["benchmark"]), bold=True)]
-    lines += [f"  {name:28s} {_number(value)}{_interval(bounds.get(name))}" for name, value in _flat(report["scores"])]
-    lines += [f"  {name:28s} {value}" for name, value in (report.get("counts") or {}).items()]
-    for name, scores in (report.get("baselines") or {}).items():
-        shown = scores.items() if isinstance(scores, Mapping) else [("", scores)]
-        lines.append(f"  blind: {name:21s} " + "  ".join(f"{key} {_number(value)}".strip() for key, value in shown))
-    return "\n".join(lines + [f"  note: {note}" for note in report.get("notes") or ()])
-
-
-def _flat(scores: Mapping[str, JSON], head: str = "") -> list[tuple[str, JSON]]:
-    flat: list[tuple[str, JSON]] = []
-    for name, value in scores.items():
-        flat += _flat(value, f"{head}{name} ") if isinstance(value, Mapping) else [(f"{head}{name}", value)]
-    return flat
-
-
-def _number(value: JSON) -> str:
-    return f"{value:8.2f}" if isinstance(value, float) else f"{value!s:>8}"
-
-
-def _interval(bounds: JSON) -> str:
-    return f"   [{bounds[0]:.2f}, {bounds[1]:.2f}]" if bounds else ""
 
 
 @click.group()

@@ -1,58 +1,212 @@
-"""A finished run as a table: scores with their intervals, chance, constant and blind baselines, what failed."""
+"""A finished run -> what its table holds: scores with their intervals, chance, constant and blind baselines, counts."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
-import click
-
-from videre.types import JSON
+from videre.apps.benchmarks import Benchmark
+from videre.errors import ConfigError
+from videre.types import JSON, Sample
 
 if TYPE_CHECKING:
     from videre.evaluate import Run
+    from videre.metrics.choice import Choice
+    from videre.metrics.interval import Share
 
 
-def choice(seen: "Run", blind: "Run | None", *, n_defined: int) -> dict[str, JSON]:
-    """Accuracy overall and by kind, each beside chance, the best constant letter and the blind run."""
+def build(benchmark: Benchmark, seen: "Run", blind: "Run | None") -> dict[str, JSON]:
+    """Every section that the benchmark has: `choice`, `open`, `grounding`, `moments`, `captions`, `anticipation`."""
+    sections: dict[str, JSON] = {}
+    if any(sample.option is not None for sample in seen.samples):
+        sections["choice"] = choice(seen, blind, benchmark)
+    if benchmark.scores in ("questions", "grounded") and any(_is_open(s) for s in seen.samples):
+        sections["open"] = opened(seen, blind, match=benchmark.match)
+    if benchmark.scores == "grounded" and any(sample.spans for sample in seen.samples):
+        sections["grounding"] = grounding(seen, benchmark)
+    if benchmark.scores == "moments":
+        sections["moments"] = moments(seen)
+    if benchmark.scores == "captions":
+        sections["captions"] = captions(seen, benchmark)
+    if benchmark.scores == "anticipation":
+        sections["anticipation"] = anticipation(seen, benchmark)
+    return sections
+
+
+def choice(seen: "Run", blind: "Run | None", benchmark: Benchmark) -> dict[str, JSON]:
+    """Accuracy overall, by kind and by group, each beside chance, the best constant letter and the blind run."""
     from videre import evaluate
     from videre.metrics import choice as metric
 
-    found = evaluate.accuracy(seen)
-    unseen = evaluate.accuracy(blind) if blind else None
+    found, dark = evaluate.accuracy(seen), evaluate.accuracy(blind) if blind else None
     asked = [sample for sample in seen.samples if sample.option is not None]
-    letter, constant = metric.best_constant([sample.option for sample in asked if sample.option is not None])
-    rows = {"all": found.overall, **found.kinds}
-    dark = {"all": unseen.overall, **unseen.kinds} if unseen else {}
-    return {
-        "n_defined": n_defined,
+    letter, constant = metric.best_constant([s.option for s in asked if s.option is not None])
+    section = {
+        "n_items": found.n_items,
         "n_scored": found.n_scored,
         "n_unparsed": found.n_unparsed,
-        "n_failed": seen.outcome.failed,
+        "n_without_public_answer": sum(bool(s.question.options) and s.option is None for s in seen.samples),
         "macro": found.macro,
         "constant": {"letter": letter, "accuracy": constant.value},
-        "kinds": {
-            name: {
-                "accuracy": share.value,
-                "interval": list(share.interval),
-                "count": share.count,
-                "chance": metric.chance([len(s.question.options) for s in asked if name in ("all", s.kind)]),
-                "blind": dark[name].value if name in dark else None,
-            }
-            for name, share in rows.items()
-        },
+        "kinds": _rows(_all_kinds(found), _all_kinds(dark), asked),
+        "rules": by_rules(seen, benchmark.rules),
+    }
+    groups = {s.id: benchmark.groups[s.id] for s in asked if s.id in benchmark.groups}
+    if len(groups) == len(asked):
+        grouped = evaluate.accuracy(seen, groups=groups)
+        shades = evaluate.accuracy(blind, groups=groups).kinds if blind else None
+        section["groups"] = _rows(grouped.kinds, shades, asked, groups)
+    return section
+
+
+def by_rules(seen: "Run", rules: Sequence[str]) -> dict[str, JSON]:
+    """Accuracy of the same replies under the benchmark's official extractors."""
+    from videre.metrics import choice as metric
+    from videre.metrics.extractors import RULES
+
+    asked = [(s, r) for s, r in zip(seen.samples, seen.replies(), strict=True) if s.option is not None]
+    options, right = [s.question.options for s, _ in asked], [s.option for s, _ in asked if s.option is not None]
+    found = {
+        name: _tempcompass(asked)
+        if name == "tempcompass"
+        else metric.accuracy_of_replies([r for _, r in asked], options, right, rule=RULES[name])
+        for name in rules
+    }
+    return {name: _share(some.overall) | {"n_unparsed": some.n_unparsed} for name, some in found.items()}
+
+
+def opened(seen: "Run", blind: "Run | None", *, match: str) -> dict[str, JSON]:
+    """Accuracy of short open answers by one rule, by kind, beside the blind run."""
+    from videre import evaluate
+    from videre.metrics.text import MATCHES
+
+    found = evaluate.matched(seen, match=MATCHES[match])
+    dark = evaluate.matched(blind, match=MATCHES[match]) if blind else None
+    return {
+        "match": match,
+        "n_items": found.n_items,
+        "n_scored": found.n_scored,
+        "kinds": _rows(_all_kinds(found), _all_kinds(dark), []),
     }
 
 
-def text(table: dict[str, JSON], name: str) -> str:
-    """The table for a person."""
-    lines = [f"{click.style(name, bold=True)}: {table['n_scored']} scored / {table['n_defined']} defined"]
-    lines.append(f"  {'kind':12s} {'n':>5s} {'accuracy':>9s}  {'95 % interval':14s} {'chance':>7s} {'blind':>7s}")
-    for kind, row in table["kinds"].items():
-        low, high = row["interval"]
-        blind = "-" if row["blind"] is None else f"{row['blind']:.3f}"
-        interval = f"[{low:.3f}, {high:.3f}]"
-        lines.append(
-            f"  {kind:12s} {row['count']:5d} {row['accuracy']:9.3f}  {interval:14s} {row['chance']:7.3f} {blind:>7s}"
-        )
-    constant = table["constant"]
-    lines.append(f"  always {constant['letter']}: {constant['accuracy']:.3f}; mean over kinds: {table['macro']:.3f}")
-    lines.append(f"  replies that name no option: {table['n_unparsed']}; failed items: {table['n_failed']}")
-    return "\n".join(lines)
+def grounding(seen: "Run", benchmark: Benchmark) -> dict[str, JSON]:
+    """NExT-GQA's seven numbers in percent by the strict rule, beside spans that need no question."""
+    from videre.evaluate import scores
+    from videre.metrics import grounding as metric
+
+    truth = scores.truths(seen.samples, {**scores.durations(seen), **benchmark.durations})
+    answers = {id: pair for id, pair in scores.answers(seen).items() if id in truth}
+    found = metric.nextgqa(scores.predicted(seen), truth, answers=answers, missing="zero")
+    blind = metric.blind_baselines(truth, answers=answers)
+    section = {
+        "scores": dict(found.metrics),
+        "intervals": {name: list(bounds) for name, bounds in found.intervals.items()},
+        "counts": dict(found.counts),
+        "baselines": {name: dict(score.metrics) for name, score in blind.items()},
+        "notes": _span_notes(found.counts["n_items"], found.counts["n_missing"]),
+    }
+    kinds = {s.id: s.kind for s in seen.samples if s.id in truth}
+    if benchmark.name == "nextgqa":
+        section["answers"] = {name: _share(s) for name, s in metric.nextgqa_answers(answers, kinds).items() if s.count}
+    return section
+
+
+def moments(seen: "Run") -> dict[str, JSON]:
+    """R@1 at IoU, mAP and mean IoU, in percent, of the spans that the selector gave."""
+    from videre import evaluate
+
+    found = evaluate.moments(seen)
+    wanted = {x: share for x, share in found.recall.items() if round(x, 2) in (0.3, 0.5, 0.7)}
+    scores = {f"R@1 IoU={x:g}": share.percent for x, share in wanted.items()}
+    bounds = {f"R@1 IoU={x:g}": [100 * bound for bound in share.interval] for x, share in wanted.items()}
+    return {
+        "scores": {**scores, "mIoU": 100 * found.mean_iou},
+        "intervals": {**bounds, "mIoU": [100 * bound for bound in found.mean_iou_interval]},
+        "counts": {"n_queries": found.n_queries, "n_missing": found.n_missing},
+        "notes": _span_notes(found.n_queries, found.n_missing),
+    }
+
+
+def captions(seen: "Run", benchmark: Benchmark) -> dict[str, JSON]:
+    """Caption scores by the reference library, or in words why there are none."""
+    import shutil
+
+    from videre import evaluate
+
+    tokens = "java" if shutil.which("java") else "plain"
+    try:
+        found = evaluate.captioned(seen, benchmark.known, tokens=tokens)  # type: ignore[arg-type]
+    except ConfigError as error:
+        return {"scores": {}, "notes": [str(error)]}
+    notes = [] if tokens == "java" else ["without Java: plain tokens, no METEOR"]
+    return {"scores": found, "counts": {"n_items": len(seen.samples)}, "notes": notes}
+
+
+def anticipation(seen: "Run", benchmark: Benchmark) -> dict[str, JSON]:
+    """Top-5 accuracy and class-mean top-5 recall of actions named in words, in percent."""
+    from videre import evaluate
+    from videre.metrics.text import words
+
+    classes = {" ".join(words(s.answer or "")): benchmark.known[s.id] for s in benchmark.samples}
+    labels = {s.id: benchmark.known[s.id] for s in seen.samples}
+    found = evaluate.anticipated(seen, labels, read=lambda guess: classes.get(" ".join(words(guess))))
+    return {
+        "scores": {"top-5 accuracy": found.accuracy.percent, "class-mean top-5 recall": 100 * found.class_recall},
+        "intervals": {"top-5 accuracy": [100 * bound for bound in found.accuracy.interval]},
+        "counts": {"n_items": found.accuracy.count, "n_classes": found.n_classes},
+        "notes": ["a guess counts where its words are a narration of the annotation file"],
+    }
+
+
+def _rows(
+    shares: Mapping[str, "Share"],
+    dark: Mapping[str, "Share"] | None,
+    asked: Sequence[Sample],
+    groups: Mapping[str, str] | None = None,
+) -> dict[str, JSON]:
+    """A row a kind; `asked` gives chance, where there are options."""
+    from videre.metrics.choice import chance
+
+    rows = {}
+    for name, share in shares.items():
+        own = [s for s in asked if name == "all" or (groups[s.id] if groups else s.kind) == name]
+        blind = dark[name].value if dark and name in dark else None
+        rows[name] = _share(share) | {"chance": chance([len(s.question.options) for s in own]) if own else None}
+        rows[name]["blind"] = blind
+    return rows
+
+
+def _all_kinds(found: "Choice | None") -> dict[str, "Share"]:
+    return {"all": found.overall, **found.kinds} if found else {}
+
+
+def _share(share: "Share") -> dict[str, Any]:
+    return {"accuracy": share.value, "interval": list(share.interval), "count": share.count}
+
+
+def _is_open(sample: Sample) -> bool:
+    return not sample.question.options and sample.answer is not None
+
+
+def _span_notes(n_items: int, n_missing: int) -> list[str]:
+    if not n_missing:
+        return []
+    who = "the selector names no span" if n_missing == n_items else f"{n_missing} of {n_items} have no span"
+    return [f"{who}: a question without a span counts as 0 (strict rule)"]
+
+
+def _tempcompass(asked: Sequence[tuple[Sample, str | None]]) -> Any:
+    """TempCompass's own matching; what it would hand to a judge is wrong, and counted."""
+    from videre.metrics import choice as metric
+    from videre.metrics.tempcompass import TASKS
+    from videre.options import letter
+
+    marks: list[bool | None] = []
+    for sample, reply in asked:
+        task = sample.id.partition("/")[0] if "/" in sample.id else "multi-choice"
+        head = "Option " if task == "caption_matching" else ""
+        mark = ": " if head else ". "
+        lines = [f"{head}{letter(i)}{mark}{text}" for i, text in enumerate(sample.question.options)]
+        answer = lines[sample.option or 0] if task != "yes_no" else str(sample.answer)
+        asked_text = "\n".join([sample.question.text, *lines])
+        marks.append(None if reply is None else TASKS[task](reply, answer, asked_text))
+    return metric.tally([bool(mark) for mark in marks], n_unparsed=sum(mark is None for mark in marks))

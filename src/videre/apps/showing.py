@@ -1,0 +1,119 @@
+"""Scores -> lines for a person."""
+
+from collections.abc import Iterator, Mapping
+
+import click
+
+from videre.types import JSON
+
+
+def report(report: Mapping[str, JSON], name: str) -> str:
+    """The scores, a line each, with their interval; then counts, blind baselines and notes."""
+    bounds = report.get("intervals") or {}
+    lines = [click.style(name, bold=True)]
+    lines += [f"  {name:28s} {_number(value)}{_interval(bounds.get(name))}" for name, value in _flat(report["scores"])]
+    lines += [f"  {name:28s} {value}" for name, value in (report.get("counts") or {}).items()]
+    for name, scores in (report.get("baselines") or {}).items():
+        shown = scores.items() if isinstance(scores, Mapping) else [("", scores)]
+        lines.append(f"  blind: {name:21s} " + "  ".join(f"{key} {_number(value)}".strip() for key, value in shown))
+    return "\n".join(lines + [f"  note: {note}" for note in report.get("notes") or ()])
+
+
+def evaluation(table: Mapping[str, JSON]) -> str:
+    """The table of a run: counts first, then every section that there is."""
+    return "\n".join(_lines(table))
+
+
+def counted(table: Mapping[str, JSON]) -> str:
+    """How many of the questions that the benchmark defines were asked, in words."""
+    counts = table["counts"]
+    line = f"{table['benchmark']}: {counts['n_scored']} scored / {counts['n_defined']} defined"
+    parts = [f"{counts['n_missing']} without their video"] if counts["n_missing"] else []
+    if counts["n_not_asked"]:
+        parts.append(f"{counts['n_not_asked']} beyond --limit")
+    if counts["n_failed"]:
+        parts.append(f"{counts['n_failed']} failed, which count as wrong")
+    return f"{line} ({', '.join(parts)})" if parts else line
+
+
+def _lines(table: Mapping[str, JSON]) -> Iterator[str]:
+    yield click.style(counted(table), bold=True)
+    if "choice" in table:
+        yield from _choice(table["choice"])
+    if "open" in table:
+        yield f"open answers, match: {table['open']['match']}"
+        yield from _rows(table["open"]["kinds"])
+    if "grounding" in table:
+        yield from _grounding(table["grounding"])
+    for name in ("moments", "captions", "anticipation"):
+        if name in table:
+            yield report(table[name], name)
+    for name, judged in (table.get("judge") or {}).items():
+        yield from _judged(name, judged)
+    yield f"run folder: {table['run']}"
+
+
+def _choice(section: Mapping[str, JSON]) -> Iterator[str]:
+    yield from _rows(section["kinds"])
+    if "groups" in section:
+        yield from _rows(section["groups"])
+    constant = section["constant"]
+    yield f"  always {constant['letter']}: {constant['accuracy']:.3f}; mean over kinds: {section['macro']:.3f}"
+    yield f"  replies that name no option (wrong): {section['n_unparsed']} of {section['n_items']}"
+    if section["n_without_public_answer"]:
+        yield f"  asked, answer not public, not scored: {section['n_without_public_answer']}"
+    for name, rule in section["rules"].items():
+        yield f"  by the rule {name}: {rule['accuracy']:.3f} ({rule['n_unparsed']} that it cannot read, wrong)"
+
+
+def _rows(rows: Mapping[str, JSON]) -> Iterator[str]:
+    width = max(12, *(len(name) for name in rows))
+    yield f"  {'':{width}s} {'n':>5s} {'accuracy':>9s}  {'95 % interval':14s} {'chance':>7s} {'blind':>7s}"
+    for name, row in rows.items():
+        low, high = row["interval"]
+        chance, blind = (f"{row[key]:.3f}" if row[key] is not None else "-" for key in ("chance", "blind"))
+        head = f"  {name or '(no kind)':{width}s} {row['count']:5d} {row['accuracy']:9.3f}"
+        yield f"{head}  [{low:.3f}, {high:.3f}] {chance:>7s} {blind:>7s}"
+
+
+def _grounding(section: Mapping[str, JSON]) -> Iterator[str]:
+    scores, counts = section["scores"], section["counts"]
+    yield f"grounding, percent: {counts['n_items'] - counts['n_missing']} of {counts['n_items']} have a predicted span"
+    yield f"  {'':15s}" + "".join(f"{name:>9s}" for name in scores)
+    yield f"  {'this run':15s}" + "".join(f"{value:9.2f}" for value in scores.values())
+    for side, name in enumerate(("95 % from", "to")):
+        yield f"  {name:15s}" + "".join(f"{section['intervals'][key][side]:9.2f}" for key in scores)
+    for rule, blind in section["baselines"].items():
+        yield f"  {rule:15s}" + "".join(f"{blind[key]:9.2f}" for key in scores)
+    yield "  rows below the interval: spans that need no question, with this run's answers"
+    for kind, share in (section.get("answers") or {}).items():
+        low, high = (100 * bound for bound in share["interval"])
+        yield f"  answers {kind:7s}{100 * share['accuracy']:9.2f} [{low:.2f}, {high:.2f}] of {share['count']}"
+    yield from (f"  note: {note}" for note in section["notes"])
+
+
+def _judged(name: str, judged: Mapping[str, JSON]) -> Iterator[str]:
+    yield f"judge {judged['judge']}, prompt {name} ({judged['prompt_sha256'][:8]})"
+    if judged.get("accuracy") is not None:
+        share = judged["accuracy"]
+        low, high = share["interval"]
+        yield f"  right of all {share['accuracy']:.3f} [{low:.3f}, {high:.3f}] ({share['count']} items)"
+    if judged.get("score") is not None:
+        low, high = judged["score_interval"]
+        yield f"  mean score {judged['score']:.2f} of 5 [{low:.2f}, {high:.2f}]"
+    yield f"  replies that cannot be read, or are missing: {judged['n_unread']} of {judged['n_items']}"
+
+
+def _flat(scores: Mapping[str, JSON], head: str = "") -> list[tuple[str, JSON]]:
+    flat: list[tuple[str, JSON]] = []
+    for name, value in scores.items():
+        flat += _flat(value, f"{head}{name} ") if isinstance(value, Mapping) else [(f"{head}{name}", value)]
+    return flat
+
+
+def _number(value: JSON) -> str:
+    return f"{value:8.2f}" if isinstance(value, float) else f"{value!s:>8}"
+
+
+def _interval(bounds: JSON) -> str:
+    return f"   [{bounds[0]:.2f}, {bounds[1]:.2f}]" if bounds else ""

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from videre.data.world.phrases import article, phrase, plural
 from videre.data.world.scene import COLOURS, DIRECTIONS, SHAPES, Clip, Thing
 from videre.types import Question, Sample
 
@@ -17,74 +18,6 @@ KINDS = ("colour", "shape", "presence", "count", "order", "first", "last", "dire
 """Kinds with options. "describe" is one more, always open."""
 SINGLE_FRAME_KINDS = ("colour", "shape", "presence")
 """Kinds that one frame can answer, if it shows the thing that is asked about."""
-
-PHRASES: dict[str, tuple[str, ...]] = {
-    "colour": (
-        "What colour is the {x}?",
-        "What color is the {x}?",
-        "Which colour does the {x} have?",
-        "Which color is the {x}?",
-        "What is the colour of the {x}?",
-        "Name the colour of the {x}.",
-        "What colour is the {x} in the video?",
-    ),
-    "shape": (
-        "What shape is the {x} thing?",
-        "What is the shape of the {x} object?",
-        "Which shape is {x}?",
-        "What shape does the {x} thing have?",
-        "What is the {x} thing?",
-        "What {x} shape is there?",
-        "What shape is the {x} object in the video?",
-    ),
-    "presence": (
-        "Is there {x}?",
-        "Is there {x} in the video?",
-        "Does {x} appear?",
-        "Can you see {x}?",
-        "Do you see {x}?",
-        "Does the video show {x}?",
-    ),
-    "count": (
-        "How many {x} are there?",
-        "How many {x} appear?",
-        "How many {x} appear in the video?",
-        "How many {x} can you see?",
-        "How many different {x} are there in the video?",
-    ),
-    "before_after": (
-        "Does {x} appear before or after {y}?",
-        "Is {x} seen before or after {y}?",
-        "Does {x} come before or after {y}?",
-        "Does {x} enter before or after {y}?",
-    ),
-    "which_order": (
-        "Which appears {w}, {x} or {y}?",
-        "What comes {w}, {x} or {y}?",
-        "Which one is seen {w}: {x} or {y}?",
-    ),
-    "yes_order": ("Does {x} appear before {y}?", "Is {x} seen before {y}?", "Does {x} come before {y}?"),
-    "extreme": (
-        "Which {n} appears {w}?",
-        "What {n} appears {w}?",
-        "Which {n} comes {w}?",
-        "Which {n} is the {w} to appear?",
-        "What is the {w} {n} to appear?",
-        "Which {n} is seen {w}?",
-    ),
-    "direction": (
-        "Which way does {x} move?",
-        "In which direction does {x} move?",
-        "Which direction does {x} go?",
-        "Where does {x} move?",
-        "Which way is {x} moving?",
-        "In what direction is {x} moving?",
-        "Which way does {x} go?",
-    ),
-    "motion": ("Does {x} move?", "Is {x} moving?", "Does {x} move in the video?"),
-    "describe": ("What happens in the video?", "Describe the video.", "What happens?", "What does the video show?"),
-    "rest": ("Does {x} stay still?", "Is {x} still?", "Does {x} stay in place?"),
-}
 
 
 @dataclass(frozen=True)
@@ -147,7 +80,7 @@ def _colour(clip: Clip, rng: np.random.Generator) -> Draft | None:
         return None
     thing: Thing = _pick(rng, alone)
     options = _options(rng, thing.colour, [t.colour for t in clip.things], list(COLOURS))
-    return Draft("colour", _phrase(rng, "colour", x=thing.shape), options, thing.colour, (thing,))
+    return Draft("colour", phrase(rng, "colour", x=thing.shape), options, thing.colour, (thing,))
 
 
 def _shape(clip: Clip, rng: np.random.Generator) -> Draft | None:
@@ -155,7 +88,7 @@ def _shape(clip: Clip, rng: np.random.Generator) -> Draft | None:
         return None
     thing: Thing = _pick(rng, clip.things)
     options = _options(rng, thing.shape, [t.shape for t in clip.things], list(SHAPES))
-    return Draft("shape", _phrase(rng, "shape", x=thing.colour), options, thing.shape, (thing,))
+    return Draft("shape", phrase(rng, "shape", x=thing.colour), options, thing.shape, (thing,))
 
 
 def _presence(clip: Clip, rng: np.random.Generator) -> Draft | None:
@@ -171,9 +104,9 @@ def _presence(clip: Clip, rng: np.random.Generator) -> Draft | None:
         shape = _pick(rng, [s for s in SHAPES if s != thing.shape])
     elif not is_there and way > 0.7:
         shape = _pick(rng, list(SHAPES))
-    what = f"{_article(colour)} {_pick(rng, ('thing', 'object')) if way > 0.85 else shape}"
+    what = f"{article(colour)} {_pick(rng, ('thing', 'object')) if way > 0.85 else shape}"
     about = (thing,) if is_there else ()
-    return Draft("presence", _phrase(rng, "presence", x=what), ("yes", "no"), "yes" if is_there else "no", about)
+    return Draft("presence", phrase(rng, "presence", x=what), ("yes", "no"), "yes" if is_there else "no", about)
 
 
 def _count(clip: Clip, rng: np.random.Generator) -> Draft | None:
@@ -184,10 +117,10 @@ def _count(clip: Clip, rng: np.random.Generator) -> Draft | None:
     counted = [t for t in clip.things if not shape or t.shape == shape]
     if not counted:
         return None
-    what = _plural(shape) if shape else str(_pick(rng, ("things", "objects", "shapes")))
+    what = plural(shape) if shape else str(_pick(rng, ("things", "objects", "shapes")))
     highest = max(4, len(counted))
     options = tuple(str(n) for n in range(highest - 3, highest + 1))
-    return Draft("count", _phrase(rng, "count", x=what), options, str(len(counted)), clip.things)
+    return Draft("count", phrase(rng, "count", x=what), options, str(len(counted)), clip.things)
 
 
 def _order(clip: Clip, rng: np.random.Generator) -> Draft | None:
@@ -199,13 +132,13 @@ def _order(clip: Clip, rng: np.random.Generator) -> Draft | None:
     way = rng.random()
     if way < 0.5:
         options, answer = ("before", "after"), ("after", "before")[earlier]
-        text = _phrase(rng, "before_after", x=x, y=y)
+        text = phrase(rng, "before_after", x=x, y=y)
     elif way < 0.8:
         is_first = bool(rng.random() < 0.5)
-        text = _phrase(rng, "which_order", x=x, y=y, w="first" if is_first else "last")
+        text = phrase(rng, "which_order", x=x, y=y, w="first" if is_first else "last")
         options, answer = (x, y), x if earlier == is_first else y
     else:
-        text, options, answer = _phrase(rng, "yes_order", x=x, y=y), ("yes", "no"), ("no", "yes")[earlier]
+        text, options, answer = phrase(rng, "yes_order", x=x, y=y), ("yes", "no"), ("no", "yes")[earlier]
     return Draft("order", text, options, answer, (a, b))
 
 
@@ -222,7 +155,7 @@ def _extreme(kind: str, index: int) -> Callable[[Clip, np.random.Generator], Dra
             noun = str(_pick(rng, ("thing", "object")))
             answer, others, rest = thing.name, [t.name for t in clip.things], []
         options = _options(rng, answer, others, rest if len(set(others)) < 2 else [])
-        return Draft(kind, _phrase(rng, "extreme", n=noun, w=kind), options, answer, (thing,))
+        return Draft(kind, phrase(rng, "extreme", n=noun, w=kind), options, answer, (thing,))
 
     return draft
 
@@ -233,7 +166,7 @@ def _direction(clip: Clip, rng: np.random.Generator) -> Draft | None:
         return None
     thing: Thing = _pick(rng, moving)
     options = tuple(str(d) for d in rng.permutation(list(DIRECTIONS)))
-    return Draft("direction", _phrase(rng, "direction", x=refer(clip, thing, rng)), options, thing.direction, (thing,))
+    return Draft("direction", phrase(rng, "direction", x=refer(clip, thing, rng)), options, thing.direction, (thing,))
 
 
 def _motion(clip: Clip, rng: np.random.Generator) -> Draft | None:
@@ -242,20 +175,20 @@ def _motion(clip: Clip, rng: np.random.Generator) -> Draft | None:
     wanted = bool(rng.random() < 0.5)
     pool = [t for t in clip.things if bool(t.direction) == wanted]
     thing, asks_rest = _pick(rng, pool), bool(rng.random() < 0.3)
-    text = _phrase(rng, "rest" if asks_rest else "motion", x=refer(clip, thing, rng))
+    text = phrase(rng, "rest" if asks_rest else "motion", x=refer(clip, thing, rng))
     return Draft("motion", text, ("yes", "no"), "yes" if wanted != asks_rest else "no", (thing,))
 
 
 def _describe(clip: Clip, rng: np.random.Generator) -> Draft | None:
     if not clip.things:
         return None
-    return Draft("describe", _phrase(rng, "describe"), (), describe(clip), clip.things)
+    return Draft("describe", phrase(rng, "describe"), (), describe(clip), clip.things)
 
 
 def describe(clip: Clip) -> str:
     """A caption: what appears, in order, and what each thing does."""
     does = [f"moves {t.direction}" if t.direction else "stays still" for t in clip.things]
-    return ", then ".join(f"{_article(t.name)} {d}" for t, d in zip(clip.things, does, strict=True))
+    return ", then ".join(f"{article(t.name)} {d}" for t, d in zip(clip.things, does, strict=True))
 
 
 _KIND: dict[str, Callable[[Clip, np.random.Generator], Draft | None]] = {
@@ -279,21 +212,9 @@ def _options(rng: np.random.Generator, answer: str, near: Sequence[str], far: Se
     return tuple(str(o) for o in rng.permutation([answer, *(nearer + further)[:3]]))
 
 
-def _phrase(rng: np.random.Generator, name: str, **words: str) -> str:
-    return str(_pick(rng, PHRASES[name])).format(**words)
-
-
 def _pick(rng: np.random.Generator, values: Sequence[Any]) -> Any:
     return values[int(rng.integers(len(values)))]
 
 
 def _absent(names: dict[str, tuple], shown: Sequence[str]) -> list[str]:
     return [n for n in names if n not in shown]
-
-
-def _article(word: str) -> str:
-    return f"an {word}" if word[0] in "aeiou" else f"a {word}"
-
-
-def _plural(shape: str) -> str:
-    return f"{shape}es" if shape.endswith("s") else f"{shape}s"

@@ -110,7 +110,8 @@ class Thing:
         """Its exact extent at one moment."""
         (x, y), extent = self.centre(np.array([seconds]))[0], SHAPES[self.shape]
         corners = [c + self.radius * e for c, e in zip((x, y, x, y), extent, strict=True)]
-        return Box(seconds, *(float(min(max(c, 0.0), 1.0)) for c in corners), label=self.name)
+        x0, y0, x1, y1 = (float(min(max(c, 0.0), 1.0)) for c in corners)
+        return Box(seconds, x0, y0, x1, y1, label=self.name)
 
 
 @dataclass(frozen=True)
@@ -160,7 +161,7 @@ def _spans(rng: np.random.Generator, count: int, config: Config) -> list[tuple[f
     for i, offset in enumerate(offsets):
         start = min(offset + gap * i, config.seconds - least)
         end = config.seconds if rng.random() < 0.5 else rng.uniform(start + least, config.seconds)
-        spans.append(tuple(round(s * config.fps) / config.fps for s in (start, end)))
+        spans.append((round(start * config.fps) / config.fps, round(end * config.fps) / config.fps))
     return spans
 
 

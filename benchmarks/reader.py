@@ -58,7 +58,9 @@ def numbered(number: int, base: np.ndarray, noise: np.ndarray) -> np.ndarray:
 def number_in(picture: np.ndarray) -> int:
     block = picture.shape[1] // 20
     row = picture[block // 4 : 3 * block // 4].mean((0, 2))
-    return sum(int(row[bit * block + block // 4 : bit * block + 3 * block // 4].mean() > 125) << bit for bit in range(BITS))
+    return sum(
+        int(row[bit * block + block // 4 : bit * block + 3 * block // 4].mean() > 125) << bit for bit in range(BITS)
+    )
 
 
 def make_film(path: Path, width_px: int, height_px: int, seconds: int, gop: int) -> None:
@@ -246,7 +248,7 @@ def main() -> None:
     repeats = options.repeats or (3 if options.quick else 5)
     cells = {}
     for film, (width_px, height_px, seconds, gop) in FILMS.items():
-        length = max(20, seconds // 20) if options.quick else seconds
+        length = max(10, seconds // 40) if options.quick else seconds
         path = options.folder / f"{film}_{length}.mp4"
         if not path.exists():
             print(f"making {path}", file=sys.stderr)
@@ -258,16 +260,26 @@ def main() -> None:
     ratios = {cell: row["ratio"] for cell, row in cells.items() if not math.isnan(row["ratio"])}
     wrong = [cell for cell, row in cells.items() if "videre" in row["wrong"]]
     memory = stream_memory(options.folder) if not options.quick else {"ratio": math.nan}
-    summary = {"geomean": statistics.geometric_mean(ratios.values()) if ratios else None,
-               "worst": max(ratios.values(), default=None)}
+    summary = {
+        "geomean": statistics.geometric_mean(ratios.values()) if ratios else None,
+        "worst": max(ratios.values(), default=None),
+    }
     if not options.quick:
         summary["stream_memory"] = memory["ratio"]
     print(table(cells, list(readers)))
-    print(f"cores {len(os.sched_getaffinity(0))}; absent: {absent or 'none'}; wrong frames by videre: {wrong or 'none'}")
+    print(
+        f"cores {len(os.sched_getaffinity(0))}; absent: {absent or 'none'}; wrong frames by videre: {wrong or 'none'}"
+    )
     print(", ".join(f"{name} {value:.3f}" for name, value in summary.items() if value is not None))
     if options.json:
-        details = {"cells": cells, "absent": absent, "memory": memory if not options.quick else None,
-                   "backend": options.backend, "repeats": repeats, "cores": len(os.sched_getaffinity(0))}
+        details = {
+            "cells": cells,
+            "absent": absent,
+            "memory": memory if not options.quick else None,
+            "backend": options.backend,
+            "repeats": repeats,
+            "cores": len(os.sched_getaffinity(0)),
+        }
         print(json.dumps({"name": "reader", "ratios": summary, "details": details}))
 
 

@@ -15,8 +15,9 @@ from av.video.reformatter import Interpolation
 from jaxtyping import UInt8
 
 from videre.types import JSON
+from videre.video.indexer import usable_cores
 from videre.video.picture import RGB
-from videre.video.reader import AvReader, usable_cores
+from videre.video.reader import AvReader
 from videre.video.source import Source
 
 _AT_ONCE = 16
@@ -42,7 +43,7 @@ def torchcodec_reader(source: Source, reader: AvReader) -> "AvReader | Torchcode
             return TorchcodecReader(reader, decoder, source)
         except (RuntimeError, ValueError, TypeError):
             reason = "it cannot open this one"
-    reader.notes.append(f"decoded by PyAV, not torchcodec: {reason}")
+    reader.notes.add(f"decoded by PyAV, not torchcodec: {reason}")
     return reader
 
 
@@ -103,11 +104,11 @@ class TorchcodecReader:
                 if len(inside) < len(asked):  # past the end: the last frame
                     chunks.append(self._decoder.get_frames_in_range(len(self._decoder) - 1, len(self._decoder)))
         except (RuntimeError, IndexError, ValueError):
-            self._reader.remark("decoded by PyAV, not torchcodec: it stopped at an error")
+            self._reader.notes.add("decoded by PyAV, not torchcodec: it stopped at an error")
             return None
         times = np.concatenate([chunk.pts_seconds.numpy() for chunk in chunks]).astype(np.float64)
         if (times > np.array(asked[: len(times)]) + _TOLERANCE_SECONDS).any():
-            self._reader.remark("decoded by PyAV, not torchcodec: frames that come after their moment")
+            self._reader.notes.add("decoded by PyAV, not torchcodec: frames that come after their moment")
             return None
         return (times - self._start_seconds).tolist(), np.concatenate([chunk.data.numpy() for chunk in chunks])
 

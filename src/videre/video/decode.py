@@ -13,9 +13,9 @@ import av
 import numpy as np
 
 from videre.errors import REFUSED, VideoError
-from videre.video.container import open_container, packets
 from videre.video.index import Index, UntrustedIndexError, is_ordered
 from videre.video.limits import Limits
+from videre.video.position import Position, shown_at
 from videre.video.source import Source
 
 _GROUP = 64
@@ -23,7 +23,6 @@ _HELD = 32
 _QUEUED_BYTES = 64 << 20
 _SKIPPABLE = ("h264", "mpeg4", "mpeg2video")
 """Codecs whose non-reference frames are referred to by no frame at all, whatever its layer."""
-_SEEK_BACK_SECONDS = (0.0, 2.0, 10.0)
 
 
 class LostFrameError(Exception):
@@ -49,40 +48,35 @@ class Decoder:
     """
 
     def __init__(self, source: Source, kind: str, limits: Limits, *, threads: int) -> None:
-        self._source, self._kind, self._limits, self._threads = source, kind, limits, threads
+        self._name = source.name
+        self._position = Position(source, kind, limits, threads=threads)
         self.errors = 0
         self.skips = True
-        self.container = open_container(source, kind, limits)
-        self.stream: Any = None
+
+    @property
+    def container(self) -> Any:
+        """Of PyAV."""
+        return self._position.container
+
+    @property
+    def stream(self) -> Any:
+        """The track, once `use` has chosen it."""
+        return self._position.stream
 
     def use(self, stream_index: int) -> None:
         """Chooses the track that is decoded."""
-        self.stream = self.container.streams[stream_index]
-        context = self.stream.codec_context
-        context.thread_type = "AUTO" if self._threads > 1 else "NONE"
-        context.thread_count = self._threads
-        context.options = {"max_pixels": str(self._limits.max_pixels)}
-        self._reset()
+        self._position.use(stream_index)
+        self._forget()
 
-    def _reopen(self) -> None:
-        stream_index = self.stream.index
-        self.close()
-        self.container = open_container(self._source, self._kind, self._limits)
-        self.use(stream_index)
-
-    def _reset(self) -> None:
-        """A new position: nothing read, nothing fed."""
-        self._demuxed = packets(self.container, self.stream)
-        self._queue: deque[Any] = deque()
-        self._queued_bytes = 0
+    def _forget(self) -> None:
+        """Nothing was fed and nothing is wanted."""
         self._seen: list[int] = []
-        self._read_dts: int | None = None
         self._wanted: deque[int] = deque()
         self._last_wanted: int | None = None
         self._fed_ahead: set[int] = set()
         self._held: dict[int, Any] = {}
-        self._skipping = ""
         self._early: dict[int, Any] = {}
+        self._skipping = ""
 
     def close(self) -> None:
         """Frees the decoder."""
@@ -94,9 +88,9 @@ class Decoder:
 
     def everything(self) -> Iterator[Any]:
         """Every frame from the start of the file; packets that do not decode are left out."""
-        if self._read_dts is not None or self.stream.codec_context.is_open:
-            self._reopen()
-        for packet in self._demuxed:
+        self._position.restart()
+        self._forget()
+        while (packet := self._position.take()) is not None:
             yield from self._decode(packet)
         yield from self._decode(None)
 
@@ -129,85 +123,27 @@ class Decoder:
     def _jump(self, moments: Iterable[int], index: Index) -> Iterator[tuple[int, Any]]:
         """Frames by their time, run after run."""
         live = False
-        for key, group in _by_key(moments, lambda moment: self._key(moment, index)):
-            if not live or self._is_far(key, index):
+        for key, group in _by_key(moments, lambda moment: self._position.key(moment, index)):
+            if not live or self._position.is_far(key, index):
                 if live:
                     yield from self._drain()
-                self._seek(key, group[0], index)
+                if not self._position.seek(key, group[0], index):
+                    raise LostFrameError(shown_at(group[0], index))
+                self._forget()
                 live = True
             for targets in self._targets(group, index):
                 yield from self._feed(targets)
         if live:
             yield from self._drain()
 
-    def _key(self, moment: int, index: Index) -> int:
-        """Where decoding for a moment starts: a frame's time in a scan, its decoding time in a header."""
-        if index.keys is None:
-            entries = self.stream.index_entries
-            return entries[max(entries.search_timestamp(moment), 0)].timestamp
-        place = int(np.searchsorted(index.keys, _shown_at(moment, index), "right")) - 1
-        return int(index.keys[max(place, 0)]) if len(index.keys) else index.start
-
-    def _is_far(self, key: int, index: Index) -> bool:
-        """Whether a jump to a key frame saves more frames than it costs to empty the decoder."""
-        return self._read_dts is None or key > self._read_dts + 2 * self._threads * index.frame_ticks
-
-    def _seek(self, key: int, moment: int, index: Index) -> None:
-        if index.keys is None:
-            self._seek_by_header(moment)
-            return
-        for back_seconds in _SEEK_BACK_SECONDS:  # some containers only find the neighbourhood
-            try:
-                self.container.seek(key - int(back_seconds / self.stream.time_base), stream=self.stream)
-            except (av.error.FFmpegError, OverflowError):
-                continue
-            if self._reaches(key):
-                return
-        self._reopen()
-        if not self._reaches(key):
-            raise LostFrameError(_shown_at(moment, index))
-
-    def _reaches(self, key: int) -> bool:
-        """Reads up to the key frame; False where the position is past it already."""
-        self._reset()
-        while (packet := self._read()) is not None:
-            if packet.pts == key or (packet.is_keyframe and packet.pts is not None and packet.pts > key):
-                return packet.pts == key
-            self._queue.clear()
-        return False
-
-    def _seek_by_header(self, moment: int) -> None:
-        """Goes to the last key frame that is shown no later than the moment."""
-        entries, asked = self.stream.index_entries, moment
-        for _ in range(8):
-            self.container.seek(asked, stream=self.stream)
-            self._reset()
-            first = self._read()
-            if first is None or not first.is_keyframe or not is_ordered(first):
-                raise UntrustedIndexError
-            place = entries.search_timestamp(first.dts - 1)
-            if first.pts <= moment or place < 0:
-                return
-            asked = entries[place].timestamp
-        raise UntrustedIndexError
-
-    def _read(self) -> Any | None:
-        """The next packet, put at the end of the queue; None at the end of the file."""
-        packet = next(self._demuxed, None)
-        if packet is not None:
-            self._queue.append(packet)
-            self._queued_bytes += packet.size
-            self._read_dts = packet.dts if packet.dts is not None else packet.pts
-        return packet
-
     def _targets(self, group: list[int], index: Index) -> Iterator[list[int]]:
         """The frames shown at these moments, each once, in batches whose packets fit into memory."""
         targets: list[int] = []
         for moment in group:
-            target = self._look_ahead(moment) if index.shown is None else _shown_at(moment, index)
+            target = self._look_ahead(moment) if index.shown is None else shown_at(moment, index)
             if target != (targets[-1] if targets else self._last_wanted):
                 targets.append(target)
-            if targets and self._queued_bytes > _QUEUED_BYTES:
+            if targets and self._position.queued_bytes > _QUEUED_BYTES:
                 yield targets
                 targets = []
         if targets:
@@ -218,10 +154,11 @@ class Decoder:
 
         Frames are decoded no later than shown, so once a packet is to be decoded after the moment, all have been seen.
         """
-        for packet in self._queue if not self._seen else ():
+        position = self._position
+        for packet in position.queue if not self._seen else ():
             self._see(packet)
-        while self._read_dts is None or self._read_dts <= moment:
-            packet = self._read()
+        while position.read_dts is None or position.read_dts <= moment:
+            packet = position.read()
             if packet is None:
                 break
             self._see(packet)
@@ -243,13 +180,13 @@ class Decoder:
         self._last_wanted = last = targets[-1]
         wanted = set(self._wanted)
         self._held.update({time: self._early.pop(time) for time in targets if time in self._early})
+        self._early = {time: frame for time, frame in self._early.items() if time > last}
         yield from self._ready()
         missing = set(targets) - self._fed_ahead
         while missing:
-            packet = self._queue.popleft() if self._queue else self._read() and self._queue.popleft()
+            packet = self._position.take()
             if packet is None:
                 break
-            self._queued_bytes -= packet.size
             self._skip(packet.pts is not None and packet.pts < last and packet.pts not in wanted)
             missing.discard(packet.pts)
             if packet.pts is not None and packet.pts > last:
@@ -295,7 +232,7 @@ class Decoder:
         except EOFError:
             return []
         except MemoryError as error:
-            what = f"{self._source.name}: needs more memory than there is; shrink it"
+            what = f"{self._name}: needs more memory than there is; shrink it"
             raise VideoError(what, code="too_much_memory", exit_code=REFUSED) from error
         except av.error.FFmpegError as error:
             self.errors += 1
@@ -306,7 +243,7 @@ class Decoder:
 
 def _is_frame_coded(context: Any) -> bool:
     """Whether no picture consists of two fields, of which one could be skipped without the other."""
-    return context.name != "h264" or context.field_order == 1
+    return context.name != "h264" or getattr(context, "field_order", 0) == 1
 
 
 def _by_key(moments: Iterable[int], key_of: Callable[[int], int]) -> Iterator[tuple[int, list[int]]]:
@@ -321,9 +258,3 @@ def _by_key(moments: Iterable[int], key_of: Callable[[int], int]) -> Iterator[tu
         group.append(moment)
     if group:
         yield key, group
-
-
-def _shown_at(moment: int, index: Index) -> int:
-    """The time of the last frame shown by a moment, the first frame for moments before it."""
-    place = int(np.searchsorted(index.times, moment, "right")) - 1
-    return int(index.times[max(place, 0)])

@@ -4,6 +4,7 @@ Reference white (203 cd/m2, ITU-R BT.2408) becomes white; what is brighter is ro
 """
 
 from functools import cache
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float32, UInt8, UInt16
@@ -16,6 +17,13 @@ _KNEE = 0.75
 _BT2020_TO_BT709 = np.array(
     [[1.6605, -0.5876, -0.0728], [-0.1246, 1.1329, -0.0083], [-0.0182, -0.1006, 1.1187]], np.float32
 )
+
+UNSPECIFIED = 2
+
+
+def transfer_of(frame: Any) -> int:
+    """The transfer characteristic of a decoded frame; unspecified where PyAV is too old to tell (15 is)."""
+    return int(getattr(frame, "color_trc", UNSPECIFIED))
 
 
 def tone_map(picture: UInt16[np.ndarray, "H W 3"], transfer: int) -> UInt8[np.ndarray, "H W 3"]:

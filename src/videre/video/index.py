@@ -119,13 +119,18 @@ def _usual_step(times: Ticks) -> int:
     return int(np.median(steps[steps > 0])) if (steps > 0).any() else 0
 
 
+def header_entries(stream: Any) -> Any:
+    """FFmpeg's own table of samples; empty where PyAV does not show it (15 and before)."""
+    return getattr(stream, "index_entries", ())
+
+
 def from_header(container: Any, stream: Any, size_bytes: int) -> Index:
     """An index that knows start and end, and leaves the frames between to the decoder.
 
     Raises:
         UntrustedIndexError: fragments, cut files, times that run against the order of decoding.
     """
-    entries = stream.index_entries
+    entries = header_entries(stream)
     if not entries or len(entries) != stream.frames or len(entries) < 2:
         raise UntrustedIndexError
     last = entries[len(entries) - 1]

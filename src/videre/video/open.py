@@ -14,6 +14,7 @@ import numpy as np
 
 from videre.errors import REFUSED, VideoError
 from videre.types import JSON, Frames
+from videre.video.chunks import Chunk, ascending, framed, steps
 from videre.video.limits import Limits
 from videre.video.picture import RGB, Layout
 from videre.video.source import Source
@@ -172,14 +173,14 @@ class VideoFile:
         Raises:
             VideoError: damaged beyond `max_corrupt`, changed while read, or more than the limits allow.
         """
-        moments = _moments(seconds)
+        moments = ascending(seconds)
         layout = self._layout(size_px)
         size = (layout.height_px, layout.width_px, 3)
         self._check_budget(len(moments), math.prod(size))
         pixels = np.empty((len(moments), *size), np.uint8)
         times = list(self._reader.shown(moments, size_px, iter(pixels).__next__))
         self._source.check_unchanged()
-        return _frames(pixels, times)
+        return framed(pixels, times)
 
     def stream(self, fps: float, start_seconds: float = 0.0, *, size_px: int | None = None) -> Iterator[Frames]:
         """Chunks of the whole video at `fps` frames a second, in constant memory.
@@ -202,8 +203,8 @@ class VideoFile:
     def _chunks(self, fps: float, start_seconds: float, size_px: int | None) -> Iterator[Frames]:
         layout = self._layout(size_px)
         size = (layout.height_px, layout.width_px, 3)
-        chunk = _Chunk(max(1, min(_CHUNK_FRAMES, _CHUNK_BYTES // math.prod(size))), size)
-        moments = _steps(start_seconds, 1 / fps, self.duration_seconds)
+        chunk = Chunk(max(1, min(_CHUNK_FRAMES, _CHUNK_BYTES // math.prod(size))), size)
+        moments = steps(start_seconds, 1 / fps, self.duration_seconds)
         for time in self._reader.shown(moments, size_px, chunk.row):
             if chunk.add(time):
                 self._source.check_unchanged()
@@ -229,51 +230,3 @@ class VideoFile:
 
     def _over(self, what: str, code: str) -> VideoError:
         return VideoError(f"{self._source.name}: {what}", code=code, exit_code=REFUSED)
-
-
-class _Chunk:
-    """Rows that a reader fills one after another."""
-
-    def __init__(self, room: int, size: tuple[int, int, int]) -> None:
-        self._room, self._size = room, size
-        self._renew()
-
-    def _renew(self) -> None:
-        self._pixels, self.times = np.empty((self._room, *self._size), np.uint8), list[float]()
-
-    def row(self) -> RGB:
-        """The next row to fill."""
-        return self._pixels[len(self.times)]
-
-    def add(self, time: float) -> bool:
-        """Counts the row that was filled; whether there is no room for another."""
-        self.times.append(time)
-        return len(self.times) == self._room
-
-    def taken(self) -> Frames:
-        """What was filled; later rows are new memory."""
-        frames = _frames(self._pixels, self.times)
-        self._renew()
-        return frames
-
-
-def _moments(seconds: Iterable[float]) -> list[float]:
-    """Ascending, each once."""
-    moments = sorted({float(moment) for moment in seconds})
-    if not moments or not all(map(math.isfinite, moments)):
-        raise ValueError(f"at least one finite moment in seconds is needed, got {moments[:5]}")
-    return moments
-
-
-def _steps(start_seconds: float, step_seconds: float, end_seconds: float) -> Iterator[float]:
-    """Moments up to the end, at least the first one."""
-    number, moment = 0, start_seconds
-    while moment < end_seconds or number == 0:
-        yield moment
-        number += 1
-        moment = start_seconds + number * step_seconds
-
-
-def _frames(pixels: np.ndarray, times: list[float]) -> Frames:
-    """The filled rows `[T, H, W, 3]` as a chunk; a view, channels come to the front."""
-    return Frames(pixels[: len(times)].transpose(0, 3, 1, 2), np.array(times, np.float64))

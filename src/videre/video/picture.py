@@ -9,10 +9,13 @@ from av.filter import Graph
 from av.video.reformatter import Interpolation, VideoReformatter
 from jaxtyping import UInt8
 
-from videre.video.hdr import TRANSFERS, tone_map
+from videre.video.hdr import TRANSFERS, tone_map, transfer_of
 
 _ANY_CLOCK = Fraction(1, 1000)  # a filter of one frame needs a clock and does not look at it
 RGB = UInt8[np.ndarray, "H W 3"]
+
+_ONE_THREAD: dict[str, Any] = {"threads": 1} if "threads" in (VideoReformatter.reformat.__doc__ or "") else {}
+"""PyAV 15 scales in one thread and takes no number."""
 
 
 @dataclass(frozen=True)
@@ -104,10 +107,10 @@ class Painter:
 
     def _rgb(self, frame: Any, width_px: int, height_px: int) -> RGB:
         how = None if (frame.width, frame.height) == (width_px, height_px) else Interpolation.BICUBIC
-        hdr = int(frame.color_trc) in TRANSFERS
+        hdr = transfer_of(frame) in TRANSFERS
         form = "rgb48le" if hdr else "rgb24"
-        flat = self._scaler.reformat(frame, width_px, height_px, form, interpolation=how, threads=1)
-        return tone_map(_packed(flat, np.dtype("<u2")), int(frame.color_trc)) if hdr else _packed(flat, np.dtype("u1"))
+        flat = self._scaler.reformat(frame, width_px, height_px, form, interpolation=how, **_ONE_THREAD)
+        return tone_map(_packed(flat, np.dtype("<u2")), transfer_of(frame)) if hdr else _packed(flat, np.dtype("u1"))
 
 
 def _first_field(frame: Any) -> Any:

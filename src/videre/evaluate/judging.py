@@ -60,7 +60,7 @@ def ask_judge(
     """
     card = dict(judge.card)
     pinned = {**manifest, "judge": card}
-    items = [jobs.Item(jobs.key(prompt=prompt, **pinned), id, prompt) for id, prompt in prompts.items()]
+    items = [jobs.Item(jobs.key(asked=prompt, pinned=pinned), id, prompt) for id, prompt in prompts.items()]
 
     def work(item: jobs.Item) -> dict[str, JSON]:
         return {"prompt": item.payload, "reply": _said(judge, item.payload), "judge": card, "error": None}

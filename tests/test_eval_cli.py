@@ -97,7 +97,14 @@ def written(home: Path, name: str, value: object) -> Path:
 class TestTable:
     def test_every_number_has_its_neighbours(self, home, tmp_path):
         found = table(on(home, "-o", tmp_path, "--json"))
-        assert found["counts"] == {"n_defined": 8, "n_missing": 0, "n_not_asked": 0, "n_scored": 8, "n_failed": 0}
+        assert found["counts"] == {
+            "n_defined": 8,
+            "n_missing": 0,
+            "n_not_asked": 0,
+            "n_scored": 8,
+            "n_without_answer": 0,
+            "n_failed": 0,
+        }
         choice = found["choice"]
         assert choice["n_items"] == choice["n_scored"] == 8
         assert set(choice["kinds"]) == {"all", "what", "when"}
@@ -143,6 +150,18 @@ class TestSameTwice:
         done = videre("diff", tmp_path / "a", tmp_path / "b", "--json")
         assert json.loads(done.stdout)["differ"] == {}
         assert json.loads(done.stdout)["settings"] == {}
+
+    def test_a_transformers_model_says_the_same_twice(self, home, tmp_path, tiny_checkpoint):
+        where = ("--annotations", home / "rows.jsonl", "--videos", home / "videos", "-m", tiny_checkpoint("smolvlm"))
+        for name, frames in (("a", 4), ("b", 4), ("c", 2)):
+            done = videre("rows", *where, "-q", "--limit", 2, "--no-blind", "-k", frames, "-o", tmp_path / name)
+            assert done.exit_code == 0
+        same = json.loads(videre("diff", tmp_path / "a", tmp_path / "b", "--json").stdout)
+        assert (same["differ"], same["settings"]) == ({}, {})
+        fewer = json.loads(videre("diff", tmp_path / "a", tmp_path / "c", "--json").stdout)
+        assert fewer["settings"] == {"settings.frames": [4, 2]}
+        assert fewer["differ"]["frames"]["values"] == [["4 a question", "2 a question", 2]]
+        assert {"questions", "transformers", "model revision"} <= set(fewer["equal"])
 
     def test_a_second_run_in_the_folder_asks_nothing(self, home, tmp_path):
         on(home, "-o", tmp_path)
@@ -296,6 +315,14 @@ class TestPublished:
         assert set(found["choice"]["groups"]) == {"C", "T"}
         assert found["grounding"]["scores"]["mIoU"] == pytest.approx(100 * 2 / 3, abs=0.1)
         assert {"CW", "TN", "C", "T", "Acc@QA"} <= set(found["grounding"]["answers"])
+
+    def test_questions_without_a_public_answer_are_asked_and_not_scored(self, home, tmp_path):
+        rows = [{"q_uid": str(i), "question": "why?", **{f"option {j}": f"x{j}" for j in range(5)}} for i in range(3)]
+        written(home, "questions.json", rows)
+        answers = written(home, "subset_answers.json", {"1": 2})
+        done = on(home, "--answers", answers, "-o", tmp_path, file="questions.json", name="egoschema")
+        assert "egoschema: 1 scored / 3 defined (2 asked, their answer is not public)" in done.stdout
+        assert len((tmp_path / "answers.jsonl").read_text().splitlines()) == 3
 
     def test_star_asks_about_the_clip_and_averages_its_kinds(self, home, tmp_path):
         rows = [

@@ -178,7 +178,9 @@ class Plan:
 
     def _counts(self, seen: "Run", here: list[Sample], missing: list[Sample]) -> dict[str, int]:
         counts = {"n_defined": len(self.benchmark.samples), "n_missing": len(missing)}
-        counts |= {"n_not_asked": len(here) - len(seen.samples), "n_scored": len(seen.samples)}
+        known = [s for s in seen.samples if s.answer is not None or not self._can_be_blind]
+        counts |= {"n_not_asked": len(here) - len(seen.samples), "n_scored": len(known)}
+        counts |= {"n_without_answer": len(seen.samples) - len(known)}
         return counts | {"n_failed": len(seen.samples) - len(seen.answered)}
 
     def _written(self, table: dict[str, JSON], judged: Mapping[str, JSON]) -> dict[str, JSON]:

@@ -31,6 +31,8 @@ def counted(table: Mapping[str, JSON]) -> str:
     parts = [f"{counts['n_missing']} without their video"] if counts["n_missing"] else []
     if counts["n_not_asked"]:
         parts.append(f"{counts['n_not_asked']} beyond --limit")
+    if counts["n_without_answer"]:
+        parts.append(f"{counts['n_without_answer']} asked, their answer is not public")
     if counts["n_failed"]:
         parts.append(f"{counts['n_failed']} failed, which count as wrong")
     return f"{line} ({', '.join(parts)})" if parts else line
@@ -60,8 +62,6 @@ def _choice(section: Mapping[str, JSON]) -> Iterator[str]:
     constant = section["constant"]
     yield f"  always {constant['letter']}: {constant['accuracy']:.3f}; mean over kinds: {section['macro']:.3f}"
     yield f"  replies that name no option (wrong): {section['n_unparsed']} of {section['n_items']}"
-    if section["n_without_public_answer"]:
-        yield f"  asked, answer not public, not scored: {section['n_without_public_answer']}"
     for name, rule in section["rules"].items():
         yield f"  by the rule {name}: {rule['accuracy']:.3f} ({rule['n_unparsed']} that it cannot read, wrong)"
 

@@ -113,8 +113,11 @@ def write_clips(samples: Sequence[Sample], root: Path) -> None:
         if not (root / name).exists():
             partial = root / f".{os.getpid()}-{name}"
             with writing(root / name):
-                world.write(world.make(int(name.removeprefix("world-").removesuffix(".mp4"))), partial)
-                partial.replace(root / name)
+                try:
+                    world.write(world.make(int(name.removeprefix("world-").removesuffix(".mp4"))), partial)
+                    partial.replace(root / name)
+                finally:
+                    partial.unlink(missing_ok=True)
 
 
 def lengths(path: Path, samples: Sequence[Sample]) -> dict[str, str]:

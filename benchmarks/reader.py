@@ -130,6 +130,9 @@ def opencv_reader() -> Callable[[str, int], Picked]:
 
 
 def transformers_reader() -> Callable[[str, int], Picked]:
+    from videre.compat import ensure_torchvision
+
+    ensure_torchvision()
     from transformers.video_utils import load_video
 
     def read(path: str, count: int) -> Picked:
@@ -200,11 +203,13 @@ def compare(readers: dict, path: Path, count: int, repeats: int, patience_second
 
 
 STREAM = """
-import resource, sys
+import sys
+from pathlib import Path
 from videre.video.open import open_video
 with open_video(sys.argv[1]) as video:
     count = sum(len(chunk) for chunk in video.stream(2.0, size_px=224))
-print(count, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+status = Path("/proc/self/status").read_text()  # getrusage would start from what the parent held
+print(count, status.split("VmHWM:")[1].split()[0])
 """
 
 

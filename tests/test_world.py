@@ -43,7 +43,9 @@ def test_boxes_and_spans_agree_with_decoded_pixels(tmp_path, seed):
                 assert seen is None, f"{thing.name} is seen at {seconds} s, outside its span"
             elif seen and not hidden(clip, thing, seconds):
                 box = thing.box(seconds)
-                np.testing.assert_allclose(seen, (box.x0, box.y0, box.x1, box.y1), atol=3.5 / clip.config.size_px)
+                # Tips of stars and triangles fade into the stage over a few pixels.
+                slack_px = 6 if thing.shape in ("star", "triangle") else 3
+                np.testing.assert_allclose(seen, (box.x0, box.y0, box.x1, box.y1), atol=slack_px / 192)
 
 
 def found_box(frame, thing, clip):
@@ -126,6 +128,14 @@ def test_render_draws_what_the_file_shows(tmp_path):
     frames = decoded(world.write(clip, tmp_path / "clip.mp4"))
     drawn = world.render(clip, clip.frame_seconds[::10]).pixels.transpose(0, 2, 3, 1)
     assert np.abs(frames[::10].astype(int) - drawn).mean() < 3
+
+
+def test_sample_clip_is_small_and_true_to_its_seed():
+    first = world.make(world.SAMPLE_SEED).things[0]
+    assert first.name == world.SAMPLE_ANSWER in world.SAMPLE_OPTIONS
+    assert world.SAMPLE.stat().st_size < 100_000
+    drawn = world.render(world.make(world.SAMPLE_SEED), [0.0, 4.0]).pixels.transpose(0, 2, 3, 1)
+    assert np.abs(decoded(world.SAMPLE)[[0, 40]].astype(int) - drawn).mean() < 3
 
 
 def test_contact_sheet_has_the_things_on_it():

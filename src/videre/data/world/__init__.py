@@ -8,11 +8,25 @@ for sample in world.questions(clip): ...
 from videre.data.world.film import write
 from videre.data.world.questions import KINDS, SINGLE_FRAME_KINDS, describe, questions, video_name
 from videre.data.world.render import render
+from videre.data.world.sample import (
+    HELD_OUT_SEED,
+    SAMPLE,
+    SAMPLE_ANSWER,
+    SAMPLE_OPTIONS,
+    SAMPLE_QUESTION,
+    SAMPLE_SEED,
+)
 from videre.data.world.scene import Clip, Config, Thing, make
 from videre.data.world.sheet import contact_sheet
 
 __all__ = [
+    "HELD_OUT_SEED",
     "KINDS",
+    "SAMPLE",
+    "SAMPLE_ANSWER",
+    "SAMPLE_OPTIONS",
+    "SAMPLE_QUESTION",
+    "SAMPLE_SEED",
     "SINGLE_FRAME_KINDS",
     "Clip",
     "Config",

@@ -5,7 +5,7 @@ from videre import Answer
 
 class Brightness:
     name = "brightness"
-    card = {"id": "brightness", "revision": "1"}
+    card = {"id": "brightness", "revision": "1"}  # noqa: RUF012
 
     def answer(self, frames, question):
         light = [float(picture.mean()) for chunk in frames for picture in chunk.pixels]

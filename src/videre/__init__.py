@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from videre.ask import ask as ask
     from videre.ask import system as system
     from videre.record import Record as Record
-    from videre.report import write as write_report
+    from videre.report import write as write_report  # noqa: F401
     from videre.types import Answer as Answer
     from videre.types import Box as Box
     from videre.types import Evidence as Evidence

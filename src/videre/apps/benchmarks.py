@@ -10,8 +10,6 @@ from videre.apps import naming
 from videre.errors import NO_INPUT, ConfigError, DataError
 from videre.types import JSON, Question, Sample
 
-HELD_OUT_SEED = 900_000_000
-"""Seed of the first clip that is evaluated on, where the world itself does not name one; no clip of training has it."""
 WORLD_CLIPS = 60
 UNGROUNDED = ("presence", "count", "describe")
 """Kinds of the world whose answer rests on the whole clip, or on what is not there."""
@@ -231,7 +229,7 @@ def _files(annotations: Path, given: Mapping[str, Any]) -> dict[str, JSON]:
 def _first_seed() -> int:
     from videre.data import world
 
-    return int(getattr(world, "HELD_OUT_SEED", HELD_OUT_SEED))
+    return world.HELD_OUT_SEED
 
 
 def _world_facts() -> dict[str, JSON]:

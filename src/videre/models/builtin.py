@@ -101,9 +101,21 @@ class Watching:
     foreign: bool
 
     def answer(self, question: Question) -> Answer:
-        """As `Session.answer`, with the note where it belongs."""
-        answer = self.session.answer(question)
+        """As `Session.answer`, with the note where it belongs.
+
+        Of options, the most likely one is the reply: so small a model names things, but not the letters of a list.
+        """
+        answer = self._chosen(question) if question.options else self.session.answer(question)
         return replace(answer, notes=(*answer.notes, NOTE)) if self.foreign else answer
+
+    def _chosen(self, question: Question) -> Answer:
+        asked = Question(question.text)
+        scores = self.session.score(asked, question.options)
+        shares = np.exp(scores - scores.max())
+        best = int(scores.argmax())
+        answer = self.session.answer(asked)
+        sure = float(shares[best] / shares.sum())
+        return replace(answer, text=question.options[best], option=best, confidence=sure)
 
     def generate(self, prompt: str, *, max_tokens: int = 128) -> str:
         """As `Session.generate`."""

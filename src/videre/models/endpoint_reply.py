@@ -182,7 +182,8 @@ def _content(message: Mapping[str, JSON], finish: JSON) -> str:
     if isinstance(content, list):
         # Some servers reply in parts, as they are asked.
         texts = [part.get("text") if isinstance(part, dict) else None for part in content]
-        content = "".join(texts) if all(isinstance(item, str) for item in texts) else texts
+        said = [text for text in texts if isinstance(text, str)]
+        content = "".join(said) if len(said) == len(texts) else texts
     if content is None and isinstance(message.get("refusal"), str):
         content = message["refusal"]
     if content is None and finish == "length":

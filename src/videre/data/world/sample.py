@@ -6,9 +6,9 @@ SAMPLE = Path(__file__).parent / "sample.mp4"
 """The file, as `write(make(SAMPLE_SEED), SAMPLE)` makes it."""
 
 SAMPLE_SEED = 5
-SAMPLE_QUESTION = "Which thing appears first?"
-SAMPLE_OPTIONS = ("red triangle", "blue cross", "green circle", "orange triangle")
-SAMPLE_ANSWER = "green circle"
+SAMPLE_QUESTION = "What shape is the orange thing?"
+SAMPLE_OPTIONS = ("circle", "triangle", "ring", "cross")
+SAMPLE_ANSWER = "triangle"
 
 HELD_OUT_SEED = 5_000_000
 """First seed of the clips that no training has seen; training starts at 10 000 000."""

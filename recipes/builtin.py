@@ -1,0 +1,172 @@
+"""Trains the built-in model in five stages, saves it as a standard checkpoint and measures it on held-out seeds.
+
+    python recipes/builtin.py recipes/builtin.toml            # the whole recipe, into runs/builtin
+    python recipes/builtin.py recipes/builtin.toml --smoke    # the machinery, in well under a minute
+
+A stage whose result lies in the folder is not run again; an interrupted one goes on from its last checkpoint.
+"""
+
+import argparse
+import json
+import time
+import tomllib
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from videre import compat
+
+compat.need_hf()
+
+import builtin_dense as dense  # noqa: E402
+import builtin_eval as evaluation  # noqa: E402
+import builtin_language as language  # noqa: E402
+import builtin_model as layout  # noqa: E402
+import builtin_tower as tower  # noqa: E402
+import torch  # noqa: E402
+from builtin_corpus import corpus  # noqa: E402
+from safetensors.torch import load_file, save_file  # noqa: E402
+from torch import nn  # noqa: E402
+
+from videre.data.world import HELD_OUT_SEED  # noqa: E402
+from videre.data.world.scene import COLOURS, SHAPES, VERSION  # noqa: E402
+from videre.models import mllm  # noqa: E402
+from videre.train.fit import FitConfig, fit  # noqa: E402
+
+SMOKE = {
+    "tower": {"steps": 3, "frames": 8},
+    "naming": {"steps": 3, "frames": 8},
+    "lookups": {"steps": 3, "clips": 2},
+    "tiny": {"steps": 3, "clips": 8},
+    "language": {"steps": 4, "clips": 2, "asks": 3},
+}
+
+
+def main() -> None:
+    """Runs the recipe named on the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("recipe", type=Path)
+    parser.add_argument("--out", type=Path, default=Path("runs/builtin"))
+    parser.add_argument("--clips", type=int, default=300, help="held-out clips to measure on")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--smoke", action="store_true")
+    told = parser.parse_args()
+    torch.set_num_threads(told.threads)
+    recipe = tomllib.loads(told.recipe.read_text("utf-8"))
+    if told.smoke:
+        recipe = {k: {**v, **SMOKE.get(k, {})} if isinstance(v, dict) else v for k, v in recipe.items()}
+    started = time.perf_counter()
+    train(recipe, told.out)
+    minutes = (time.perf_counter() - started) / 60
+    report(told.out, clips=2 if told.smoke else told.clips, minutes=minutes, recipe=recipe)
+
+
+def train(recipe: dict[str, Any], out: Path) -> None:
+    """Runs the stages that are not done yet and writes the checkpoint to `out/checkpoint`."""
+    sizes, seed = layout.Layout(), recipe["seed"]
+    words = layout.tokenizer(corpus(300), sizes)
+    model = layout.model(words, sizes, seed)
+    stage(out, "tower", tower.Tower(model), lambda m: run_tower(m, recipe, out), keep=model)
+    ids = [words.convert_tokens_to_ids(words.tokenize(f" {w}"))[0] for w in [*COLOURS, *SHAPES]]
+    stage(out, "naming", tower.Naming(model, ids), lambda m: run_naming(m, recipe, out), keep=model)
+    model.model.vision_model.requires_grad_(False)  # frozen from here on
+    for name in ("lookups", "tiny"):
+        stage(out, name, model, lambda m, name=name: run_minis(m, words, recipe, out, name), keep=model)
+    stage(out, "language", model, lambda m: run_language(m, words, recipe, out), keep=model)
+    save(model, layout.processor(words, sizes), out / "checkpoint")
+
+
+def stage(out: Path, name: str, learner: nn.Module, run: Callable[[nn.Module], None], *, keep: nn.Module) -> None:
+    """Trains the learner, which shares its weights with the model, or takes the model as the stage left it before."""
+    done = out / f"{name}.safetensors"
+    if done.is_file():
+        keep.load_state_dict(load_file(done), strict=False)
+        return
+    run(learner)
+    # The output layer shares the words' embedding; a file holds each tensor once.
+    save_file({k: v.contiguous() for k, v in keep.state_dict().items() if k != "lm_head.weight"}, done)
+
+
+def run_tower(learner: nn.Module, recipe: dict[str, Any], out: Path) -> None:
+    """Stage 1."""
+    told = recipe["tower"]
+    batches = tower.Scenes(told["steps"], frames=told["frames"])
+    fit(learner, batches, tower.loss, config(recipe, "tower", out))
+    print("tower", tower.accuracy(learner, 500 if told["steps"] > 100 else 50, 5_500_000), flush=True)
+
+
+def run_naming(learner: nn.Module, recipe: dict[str, Any], out: Path) -> None:
+    """Stage 2."""
+    told = recipe["naming"]
+    batches = tower.Scenes(told["steps"], frames=told["frames"], alone=0.0, seed=11_000_000)
+    fit(learner, batches, tower.naming_loss, config(recipe, "naming", out))
+
+
+def run_minis(learner: nn.Module, words: Any, recipe: dict[str, Any], out: Path, name: str) -> None:
+    """Stages 3 and 4."""
+    told = recipe[name]
+    batches = dense.Minis(words, told["steps"], told["clips"], tuple(told["frames"]), seed=told["first_seed"])
+    fit_packed(learner, batches, language.loss, config(recipe, name, out))
+
+
+def run_language(learner: nn.Module, words: Any, recipe: dict[str, Any], out: Path) -> None:
+    """Stage 5."""
+    told = {k: v for k, v in recipe["language"].items() if k not in ("lr", "frames")}
+    batches = dense.Mixed(words, frames=tuple(recipe["language"]["frames"]), **told)
+    fit_packed(learner, batches, language.loss, config(recipe, "language", out))
+
+
+def fit_packed(learner: nn.Module, batches: Any, loss: Any, settings: FitConfig) -> None:
+    """Fits with the attention that keeps to one number type, and puts the usual one back."""
+    text = learner.model.text_model.config
+    text._attn_implementation = "packed"
+    fit(learner, batches, loss, settings)
+    text._attn_implementation = "eager"
+
+
+def config(recipe: dict[str, Any], name: str, out: Path) -> FitConfig:
+    """How `fit` runs one stage."""
+    told = recipe[name]
+    return FitConfig(
+        out=str(out / name),
+        steps=told["steps"],
+        lr=told["lr"],
+        seed=recipe["seed"],
+        bf16=True,
+        save_steps=100,
+        log_steps=max(1, min(25, told["steps"] // 2)),
+        resume=True,
+    )
+
+
+def save(model: nn.Module, processor: Any, folder: Path) -> None:
+    """The checkpoint, weights in bfloat16, and beside it what the world of these weights looks like."""
+    model.to(torch.bfloat16).save_pretrained(folder)
+    processor.save_pretrained(folder)
+    world = {"world_version": VERSION, "colours": [list(c) for c in COLOURS.values()], "stage": [14, 59]}
+    (folder / "world.json").write_text(json.dumps(world) + "\n", "utf-8")
+
+
+def report(out: Path, *, clips: int, minutes: float, recipe: dict[str, Any]) -> None:
+    """Measures the checkpoint and writes `builtin.md` and `builtin.json` into the folder."""
+    model = mllm.load(str(out / "checkpoint"), device="cpu", dtype="float32", answer_tokens=32)
+    rows, seconds = evaluation.evaluate(model, clips)
+    weights = sum(p.numel() for p in model.network.parameters())
+    told = {
+        "name": "builtin",
+        "parameters": weights,
+        "held_out": {"first_seed": HELD_OUT_SEED, "clips": clips, "questions": sum(r.count for r in rows)},
+        "train_minutes": round(minutes, 1),
+        "milliseconds_per_question": round(seconds * 1000, 1),
+        "command": "python recipes/builtin.py recipes/builtin.toml",
+        "recipe": recipe,
+        "rows": [asdict(r) for r in rows],
+    }
+    (out / "builtin.json").write_text(json.dumps(told, indent=1) + "\n", "utf-8")
+    (out / "builtin.md").write_text(evaluation.page(told, rows), "utf-8")
+    print(evaluation.table(rows))
+
+
+if __name__ == "__main__":
+    main()

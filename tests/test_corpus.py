@@ -86,7 +86,7 @@ def test_every_clip_and_question_through_a_server(shared, tiny_checkpoint):
     from loopback import serve_model
     from videre.models import endpoint, mllm
 
-    served = mllm.load(tiny_checkpoint("smolvlm"), device="cpu")
+    served = mllm.load(str(tiny_checkpoint("smolvlm")), device="cpu", answer_tokens=8)
     with serve_model(served) as url:
         model = endpoint.connect(url, "tiny")
         assert ask_all(shared, model) >= 81

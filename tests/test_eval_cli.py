@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from videre.apps.benchmarks import HELD_OUT_SEED, WORLD_CLIPS, world_samples
+from videre.apps.benchmarks import WORLD_CLIPS, world_samples
 from videre.apps.catalog import BENCHMARKS
 from videre.apps.cli import cli
 from videre.data import world
@@ -285,7 +285,7 @@ class TestWorld:
         assert samples
         assert all(sample.spans and sample.option is not None for sample in samples)
         assert WORLD_CLIPS >= 50
-        assert HELD_OUT_SEED > 1_000_000
+        assert world.HELD_OUT_SEED > 1_000_000
 
 
 class TestPublished:

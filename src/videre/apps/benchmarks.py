@@ -93,7 +93,7 @@ def world_samples(*, grounded: bool, clips: int = WORLD_CLIPS) -> list[Sample]:
     from videre.data import world
 
     kinds = [kind for kind in world.KINDS if not (grounded and kind in UNGROUNDED)]
-    seeds = range(_first_seed(), _first_seed() + clips)
+    seeds = range(world.HELD_OUT_SEED, world.HELD_OUT_SEED + clips)
     return [sample for seed in seeds for sample in world.questions(world.make(seed), kinds=kinds)]
 
 
@@ -226,13 +226,8 @@ def _files(annotations: Path, given: Mapping[str, Any]) -> dict[str, JSON]:
     return {key: jobs.file_key(value) if isinstance(value, Path) else value for key, value in named.items()}
 
 
-def _first_seed() -> int:
-    from videre.data import world
-
-    return world.HELD_OUT_SEED
-
-
 def _world_facts() -> dict[str, JSON]:
+    from videre.data import world
     from videre.data.world import scene
 
-    return {"world_version": scene.VERSION, "first_seed": _first_seed(), "clips": WORLD_CLIPS}
+    return {"world_version": scene.VERSION, "first_seed": world.HELD_OUT_SEED, "clips": WORLD_CLIPS}

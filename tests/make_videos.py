@@ -89,6 +89,7 @@ def make_video(
         stream.options = options if options is not None else dict(X264) if codec == "libx264" else _options(codec)
         clock = Fraction(1, 1000) if times_ms is not None else Fraction(1, fps)
         stream.codec_context.time_base = clock
+        stream.codec_context.thread_count = 1  # the same bytes on every machine
         if pixel_aspect is not None:
             stream.codec_context.sample_aspect_ratio = pixel_aspect
         if rotation_degrees:

@@ -123,8 +123,8 @@ def test_a_decode_error_does_not_hang_the_exit(clip: Path, tmp_path: Path) -> No
     data[middle : middle + 400] = bytes(400)
     (tmp_path / "damaged.mp4").write_bytes(bytes(data))
     program = f"""
-from videre.video import indexer
-indexer.usable_cores = lambda: 4
+from videre.video import decode
+decode.usable_cores = lambda: 4
 from videre.video.open import open_video
 print(len(open_video({str(tmp_path / "damaged.mp4")!r}).at([0.0, 1.9])))
 """

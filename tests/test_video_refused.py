@@ -14,6 +14,7 @@ from PIL import Image
 
 from make_videos import X264, make_audio, make_video, numbers_in
 from videre.errors import VideoError
+from videre.video import decode
 from videre.video.limits import Limits
 from videre.video.open import open_video
 
@@ -109,6 +110,23 @@ def test_07_bit_flips_are_counted_or_refused(folder: Path, good: Path) -> None:
         with pytest.raises(VideoError, match="do not decode, more than 0%") as caught:
             video.at(np.arange(100) / 25)
         assert (caught.value.code, caught.value.exit_code) == ("damaged", 3)
+
+
+def test_damage_looks_the_same_on_any_number_of_cores(
+    folder: Path, good: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = bytearray(good.read_bytes())
+    start, end = data.find(b"mdat") + 8, data.find(b"moov")
+    chance = random.Random(0)
+    for _ in range(60):
+        data[chance.randrange(start, end)] ^= chance.randrange(1, 255)
+    path, told = write(folder / "flips.mp4", bytes(data)), set()
+    for cores in (1, 2, 4):
+        monkeypatch.setattr(decode, "usable_cores", lambda cores=cores: cores)
+        with open_video(path, limits=Limits(max_corrupt=1.0)) as video:
+            frames = video.at(np.arange(100) / 25)
+            told.add((tuple(frames.sha256()), video.notes))
+    assert len(told) == 1
 
 
 def test_08_frames_after_a_damaged_middle_keep_their_times(folder: Path, good: Path) -> None:

@@ -15,7 +15,7 @@ from av.video.reformatter import Interpolation
 from jaxtyping import UInt8
 
 from videre.types import JSON
-from videre.video.indexer import usable_cores
+from videre.video.decode import usable_cores
 from videre.video.picture import RGB
 from videre.video.reader import AvReader
 from videre.video.source import Source

@@ -4,6 +4,7 @@ A *run* starts at a key frame and goes forward. Inside a run all wanted frames a
 so frames that nothing else refers to are skipped by the decoder unless they are wanted.
 """
 
+import os
 from bisect import insort
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -34,7 +35,7 @@ class LostFrameError(Exception):
 
 
 class DamageMetError(Exception):
-    """A packet did not decode while frames were skipped; without skipping the others look the same each time."""
+    """Something did not decode in a hurry; a careful decoder gives the same frames on every machine."""
 
 
 class Decoder:
@@ -43,15 +44,24 @@ class Decoder:
     A frame is named by its time in ticks, or by its number where the index is in order.
 
     Attributes:
+        careful: see `__init__`.
         errors: packets that the decoder refused so far.
-        skips: whether frames that nobody needs may be left out.
     """
 
-    def __init__(self, source: Source, kind: str, limits: Limits, *, threads: int) -> None:
-        self._name = source.name
-        self._position = Position(source, kind, limits, threads=threads)
+    def __init__(self, source: Source, kind: str, limits: Limits, *, careful: bool = False) -> None:
+        """Opens the file.
+
+        Args:
+            source: the file.
+            kind: its container.
+            limits: its limits.
+            careful: one thread, no frame left out: what comes of a damaged file hangs on neither. Otherwise `frames`
+                raises `DamageMetError` at the first damage.
+        """
+        self._name, self.careful = source.name, careful
+        self._position = Position(source, kind, limits, threads=1 if careful else usable_cores())
+        self._tolerant = True
         self.errors = 0
-        self.skips = True
 
     @property
     def container(self) -> Any:
@@ -102,9 +112,11 @@ class Decoder:
             index: of this track.
 
         Raises:
+            DamageMetError: damage was met, and this decoder is not careful.
             LostFrameError: a frame of the index does not decode.
             UntrustedIndexError: a header index is not right for this file.
         """
+        self._tolerant = self.careful
         return self._count(moments, index) if index.in_order else self._jump(moments, index)
 
     def _count(self, moments: Iterable[int], index: Index) -> Iterator[tuple[int, Any]]:
@@ -220,7 +232,7 @@ class Decoder:
         context = self.stream.codec_context
         wish = (
             "NONREF"
-            if skippable and self.skips and context.name in _SKIPPABLE and _is_frame_coded(context)
+            if skippable and not self.careful and context.name in _SKIPPABLE and _is_frame_coded(context)
             else "DEFAULT"
         )
         if wish != self._skipping:
@@ -228,7 +240,7 @@ class Decoder:
 
     def _decode(self, packet: Any | None) -> list[Any]:
         try:
-            return self.stream.codec_context.decode(packet)
+            frames = self.stream.codec_context.decode(packet)
         except EOFError:
             return []
         except MemoryError as error:
@@ -236,9 +248,20 @@ class Decoder:
             raise VideoError(what, code="too_much_memory", exit_code=REFUSED) from error
         except av.error.FFmpegError as error:
             self.errors += 1
-            if self._skipping == "NONREF":
+            if not self._tolerant:
                 raise DamageMetError from error
             return []
+        if not self._tolerant and any(frame.is_corrupt for frame in frames):
+            raise DamageMetError
+        return frames
+
+
+def usable_cores() -> int:
+    """Processors that this process may use, at most 8."""
+    try:
+        return min(8, len(os.sched_getaffinity(0)))
+    except AttributeError:
+        return min(8, os.cpu_count() or 1)
 
 
 def _is_frame_coded(context: Any) -> bool:

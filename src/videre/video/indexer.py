@@ -1,6 +1,5 @@
 """Finds the index of a track: from the header, from all packets, or from all frames, whichever tells the truth."""
 
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -55,17 +54,17 @@ class Indexer:
     surveyed: bool = False
 
     @contextmanager
-    def fresh(self, threads: int | None = None) -> Iterator[Decoder]:
+    def fresh(self, *, careful: bool = False) -> Iterator[Decoder]:
         """A decoder at the start of the track, for one use."""
-        decoder = self.decoder(threads)
+        decoder = self.decoder(careful=careful)
         try:
             yield decoder
         finally:
             decoder.close()
 
-    def decoder(self, threads: int | None = None) -> Decoder:
+    def decoder(self, *, careful: bool = False) -> Decoder:
         """A decoder at the start of the track."""
-        decoder = Decoder(self.source, self.kind, self.limits, threads=threads or usable_cores())
+        decoder = Decoder(self.source, self.kind, self.limits, careful=careful)
         decoder.use(self.stream_index)
         return decoder
 
@@ -98,7 +97,7 @@ class Indexer:
 
     def _counted(self) -> Index:
         """From all frames, in the order in which they come."""
-        with self.fresh(threads=1) as decoder:
+        with self.fresh(careful=True) as decoder:
             times = [frame.pts for frame in decoder.everything()]
             rate = decoder.stream.average_rate or decoder.stream.guessed_rate or 25
             step = max(1, round(1 / (rate * decoder.stream.time_base)))
@@ -139,7 +138,7 @@ class Indexer:
     def _survey(self, index: Index, seconds_of: Callable[[int], float], lost_in_run: int | None) -> Index:
         """Decodes everything once, to know exactly what is lost."""
         self.surveyed = True
-        with self.fresh(threads=1) as decoder:
+        with self.fresh(careful=True) as decoder:
             outputs = [(frame.pts, frame.is_corrupt) for frame in decoder.everything()]
         found, times = [time for time, _ in outputs], index.times
         broken = decoder.errors > 0 or any(corrupt for _, corrupt in outputs)
@@ -152,14 +151,6 @@ class Indexer:
             share = f"more than {self.limits.max_corrupt:.0%}"
             raise self.notes.damage(f"{len(lost)} of {len(times)} frames do not decode, {share}")
         return of_times(times[good], keys_of(index), index.end)
-
-
-def usable_cores() -> int:
-    """Processors that this process may use, at most 8."""
-    try:
-        return min(8, len(os.sched_getaffinity(0)))
-    except AttributeError:
-        return min(8, os.cpu_count() or 1)
 
 
 def keys_of(index: Index) -> Ticks:

@@ -15,7 +15,7 @@ from videre.video.container import check_decoder, check_size, choose_track, insp
 from videre.video.decode import DamageMetError, Decoder, LostFrameError
 from videre.video.hdr import TRANSFERS, UNSPECIFIED, transfer_of
 from videre.video.index import UntrustedIndexError
-from videre.video.indexer import Indexer, usable_cores
+from videre.video.indexer import Indexer
 from videre.video.limits import Limits
 from videre.video.notes import Notes
 from videre.video.picture import RGB, Layout, Painter, layout_of
@@ -40,11 +40,11 @@ class AvReader:
     def __init__(self, source: Source, limits: Limits, track: int | None) -> None:
         self._source, self._limits = source, limits
         self._lock = threading.Lock()
-        self._skips = True
+        self._careful = False
         self.notes = Notes(source.name)
         kind, header = inspect(source, limits)
         self._indexer = Indexer(source, limits, kind, self.notes, fragmented=header.fragmented)
-        decoder = Decoder(source, kind, limits, threads=usable_cores())
+        decoder = Decoder(source, kind, limits)
         self.tracks = len(decoder.container.streams.video)
         stream, note = choose_track(decoder.container, source.name, track)
         self.notes.add(note)
@@ -105,10 +105,10 @@ class AvReader:
                     finished = True
                 except UntrustedIndexError:
                     self._index = self._indexer.scanned()
-                except DamageMetError:
-                    self._skips = False
-                except LostFrameError as lost:
-                    self._index = self._indexer.mended(self._index, self._seconds, lost.frame)
+                except (DamageMetError, LostFrameError) as met:
+                    if self._careful and isinstance(met, LostFrameError):
+                        self._index = self._indexer.mended(self._index, self._seconds, met.frame)
+                    self._careful = True
 
     def facts(self) -> dict[str, JSON]:
         """What the record says of the file. Reads every packet once."""
@@ -180,8 +180,7 @@ class AvReader:
     def _lent(self) -> Iterator[Decoder]:
         """A decoder to work with, kept for the next call where all went well."""
         with self._lock:
-            decoder, self._idle = self._idle or self._indexer.decoder(), None
-        decoder.skips = self._skips
+            decoder, self._idle = self._idle or self._indexer.decoder(careful=self._careful), None
         try:
             yield decoder
             if decoder.errors and not self._indexer.surveyed:
@@ -190,7 +189,7 @@ class AvReader:
             decoder.close()
             raise
         with self._lock:
-            spare, self._idle = self._idle, decoder
+            spare, self._idle = (self._idle, decoder) if decoder.careful or not self._careful else (decoder, self._idle)
         if spare is not None:
             spare.close()
 

@@ -31,7 +31,7 @@ from torch import nn  # noqa: E402
 
 from videre.data.world import HELD_OUT_SEED  # noqa: E402
 from videre.data.world.scene import COLOURS, SHAPES, VERSION  # noqa: E402
-from videre.models import mllm  # noqa: E402
+from videre.models import builtin, mllm  # noqa: E402
 from videre.train.fit import FitConfig, fit  # noqa: E402
 
 SMOKE = {
@@ -150,7 +150,8 @@ def save(model: nn.Module, processor: Any, folder: Path) -> None:
 
 def report(out: Path, *, clips: int, minutes: float, recipe: dict[str, Any]) -> None:
     """Measures the checkpoint and writes `builtin.md` and `builtin.json` into the folder."""
-    model = mllm.load(str(out / "checkpoint"), device="cpu", dtype="float32", answer_tokens=32)
+    checkpoint = mllm.load(str(out / "checkpoint"), device="cpu", dtype="float32", answer_tokens=32)
+    model = builtin.Builtin(checkpoint, builtin.familiar())
     rows, seconds = evaluation.evaluate(model, clips)
     weights = sum(p.numel() for p in model.network.parameters())
     told = {

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from builtin_tower import normal
 from num2words import num2words
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -46,7 +45,7 @@ USER, ASSISTANT, END = "<|im_start|>User: ", "<end_of_utterance>\nAssistant:", "
 
 @dataclass(frozen=True)
 class Lessons:
-    """Batches of clips with questions.
+    """What batches of clips with questions are made of; `builtin_dense.Mixed` makes them.
 
     Attributes:
         words: the model's tokenizer.
@@ -72,23 +71,6 @@ class Lessons:
 
     def __len__(self) -> int:
         return self.steps
-
-    def __getitem__(self, index: int) -> dict[str, Tensor]:
-        rng = np.random.default_rng([self.seed, index])
-        is_easy = index < self.easy * self.steps
-        count = int(rng.choice([1, 1, 2] if is_easy else self.frames))
-        asks, choice = (self.asks * 3 // 2, 0.5) if is_easy else (self.asks, self.choice)
-        rows, pixels = [], []
-        for i in range(self.clips):
-            config = world.Config(seconds=float(rng.choice([6, 8, 8, 8, 10, 12])))
-            clip = world.make(self.seed + index * self.clips + i, config)
-            times = moments(clip, count, rng)
-            pixels.append(normal(world.render(clip, times, 64).pixels, rng))
-            asked = drafts(clip, times, asks, rng)
-            layout = str(rng.choice(list(LAYOUTS), p=list(LAYOUTS.values())))
-            start = prefix(times, config.seconds, self.frame_tokens, layout)
-            rows.append(encode(self.words, start, texts(asked, choice, rng), bridge=BRIDGE[layout]))
-        return {"pixels": torch.from_numpy(np.concatenate(pixels)), **pack(rows)}
 
 
 def moments(clip: world.Clip, count: int, rng: np.random.Generator) -> np.ndarray:

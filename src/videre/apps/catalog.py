@@ -12,6 +12,7 @@ COMMANDS = {
     "eval": ("videre.apps.evaluating:command", "Evaluate a model on a benchmark; compare two runs."),
     "report": ("videre.apps.reporting:command", "Turn evidence records into one HTML page."),
     "score": ("videre.apps.scoring:command", "Score prediction files that others published."),
+    "train": ("videre.apps.training:command", "Train what a method needs, as a recipe says."),
     "world": ("videre.apps.worlds:command", "Write videos of the generated world with their truth."),
 }
 """Command -> where it is written, and the line that `videre --help` shows. A method adds its own here."""
@@ -77,3 +78,9 @@ SELECTORS = {
     "uniform": "videre.video.sample:uniform",
 }
 """Selector name -> the function that makes it from its settings (`uniform:k=8`)."""
+
+MODELS: dict[str, str] = {}
+"""Model prefix -> the function that loads one from what stands after it (`ma-lmm:FOLDER`)."""
+
+TRAINERS: dict[str, str] = {}
+"""What `videre train` can train -> `function(recipe: dict, out: Path)`, which resumes what lies in `out`."""

@@ -1,13 +1,13 @@
 """A name on the command line -> the thing that it stands for, by the tables of `catalog` or in a user's own file."""
 
 import importlib.util
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from videre.apps.catalog import BENCHMARKS, SELECTORS
+from videre.apps.catalog import BENCHMARKS, MODELS, SELECTORS, TRAINERS
 from videre.errors import ConfigError
 from videre.types import JSON, Answerer, Selector
 
@@ -16,8 +16,8 @@ def model(name: str, **settings: JSON) -> Answerer:
     """The model that a name stands for.
 
     Args:
-        name: "builtin", a hub id or a folder, `http://HOST/v1#MODEL` of an OpenAI-compatible server, or a user's
-            `file.py:function` that returns a model.
+        name: "builtin", `PREFIX:FOLDER` with a prefix of `catalog.MODELS`, a hub id or a folder,
+            `http://HOST/v1#MODEL` of an OpenAI-compatible server, or a user's `file.py:function`.
         settings: passed to the loader (`device`, `dtype`, `revision`, ...); None leaves the loader's default.
 
     Raises:
@@ -31,6 +31,9 @@ def model(name: str, **settings: JSON) -> Answerer:
         return builtin.load()
     if name.startswith(("http://", "https://")):
         return _endpoint(name)
+    prefix, _, rest = name.partition(":")
+    if prefix in MODELS:
+        return _load(MODELS[prefix])(rest, **given)
     if _is_own(name):
         return own(name)()
     from videre.models import mllm
@@ -74,6 +77,11 @@ def benchmark(name: str) -> dict[str, Any]:
         raise ConfigError(f"no benchmark {name!r}{_nearest(name, BENCHMARKS)}")
     entry = BENCHMARKS[name]
     return {key: _load(value) if key in ("reader", "groups") else value for key, value in entry.items()}
+
+
+def trainer(kind: str) -> Callable[[dict[str, Any], Path], None]:
+    """What trains a kind of `catalog.TRAINERS`."""
+    return _load(TRAINERS[kind])
 
 
 def own(text: str) -> Any:

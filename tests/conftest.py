@@ -1,7 +1,10 @@
 """What every test has: no network, quiet libraries, shapes checked, tiny checkpoints, the shared folder."""
 
 import os
+import signal
 
+# A shell that starts the tests in the background leaves Ctrl-C ignored, and every child would inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
 os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")

@@ -1,0 +1,1 @@
+"""One published method, one folder. They are strangers to one another."""

@@ -17,7 +17,8 @@ from jaxtyping import Float, UInt8
 from PIL import Image
 
 from videre.models import mllm
-from videre.types import JSON, MLLM, Answer, Frames, Question, Session
+from videre.models.session import Watched
+from videre.types import JSON, Answer, Frames, Question
 
 FOLDER = Path(__file__).parent / "builtin_weights"
 """Where the checkpoint lies."""
@@ -59,7 +60,7 @@ class Builtin:
         familiar: what its world looks like.
     """
 
-    def __init__(self, model: MLLM, familiar: Familiar) -> None:
+    def __init__(self, model: mllm.TransformersMLLM, familiar: Familiar) -> None:
         self.name = "builtin"
         self.model = model
         self.familiar = familiar
@@ -97,7 +98,7 @@ class Builtin:
 class Watching:
     """A session of the built-in model, and whether what it has read is foreign to it."""
 
-    session: Session
+    session: Watched
     foreign: bool
 
     def answer(self, question: Question) -> Answer:
@@ -105,17 +106,8 @@ class Watching:
 
         Of options, the most likely one is the reply: so small a model names things, but not the letters of a list.
         """
-        answer = self._chosen(question) if question.options else self.session.answer(question)
+        answer = self.session.choose(question) if question.options else self.session.answer(question)
         return replace(answer, notes=(*answer.notes, NOTE)) if self.foreign else answer
-
-    def _chosen(self, question: Question) -> Answer:
-        asked = Question(question.text)
-        scores = self.session.score(asked, question.options)
-        shares = np.exp(scores - scores.max())
-        best = int(scores.argmax())
-        answer = self.session.answer(asked)
-        sure = float(shares[best] / shares.sum())
-        return replace(answer, text=question.options[best], option=best, confidence=sure)
 
     def generate(self, prompt: str, *, max_tokens: int = 128) -> str:
         """As `Session.generate`."""

@@ -82,6 +82,22 @@ class Watched:
             run=self.run(ids),
         )
 
+    def choose(self, question: Question) -> Answer:
+        """The option whose text is the likeliest reply to the question alone, and its share of all options."""
+        start = time.perf_counter()
+        asked = Question(question.text)
+        scores = self.score(asked, question.options)
+        shares, best = np.exp(scores - scores.max()), int(scores.argmax())
+        ids = self.loaded.prompter.question(self.prompt, listed(asked))
+        spent_ms = (time.perf_counter() - start) * 1e3
+        return Answer(
+            question.options[best],
+            option=best,
+            confidence=float(shares[best] / shares.sum()),
+            usage=Usage(self.prompt.frames, self._length + len(ids), 0, spent_ms),
+            run=self.run(ids),
+        )
+
     def generate(self, prompt: str, *, max_tokens: int = 128) -> str:
         """Text that follows a prompt, greedily."""
         return self._said(self._continue(self.loaded.prompter.question(self.prompt, prompt), max_tokens))

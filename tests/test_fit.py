@@ -68,6 +68,27 @@ def test_killed_and_resumed_equals_uninterrupted(config, tmp_path):
     assert min(rest.made) == 8, "batches before the checkpoint are not made again"
 
 
+class Tied(nn.Module):
+    """Two names for one weight, as words and output layer of a language model often are."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = network()
+        self.first = self.layers[0]
+
+    def forward(self, x):
+        return self.layers(x)
+
+
+def test_a_model_with_shared_weights_resumes(config, tmp_path):
+    whole = fit(Tied(), Batches(20), loss, config)
+    parts = replace(config, out=str(tmp_path / "parts"), resume=True)
+    with pytest.raises(KeyboardInterrupt):
+        fit(Tied(), Batches(20, dies_at=11), loss, parts)
+    resumed = fit(Tied(), Batches(20), loss, parts)
+    torch.testing.assert_close(final(resumed), final(whole), rtol=1e-6, atol=1e-6)
+
+
 def test_a_plain_iterable_resumes_too(config, tmp_path):
     def stream():
         batches = Batches(20)

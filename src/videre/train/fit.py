@@ -18,7 +18,7 @@ compat.need_hf()
 import torch  # noqa: E402
 from torch import Tensor, nn  # noqa: E402
 from torch.utils.data import Dataset, IterableDataset, SequentialSampler  # noqa: E402
-from transformers import Trainer, TrainingArguments  # noqa: E402
+from transformers import PreTrainedModel, Trainer, TrainingArguments  # noqa: E402
 from transformers.trainer_utils import get_last_checkpoint  # noqa: E402
 
 Batch = Any
@@ -117,8 +117,22 @@ class _Trainer(Trainer):
         with torch.autocast(self.args.device.type, torch.bfloat16, enabled=self._bf16):
             return self._loss(model, inputs)
 
+    def _save(self, output_dir: str | None = None, state_dict: dict[str, Tensor] | None = None) -> None:
+        # A file of tensors holds none twice; a module around a model whose words and output layer are one needs this.
+        if self.model is not None and not isinstance(self.model, PreTrainedModel):
+            state_dict = _each_once(state_dict or self.model.state_dict())
+        super()._save(output_dir, state_dict)
+
+    def _issue_warnings_after_load(self, load_result: Any) -> None:
+        """Nothing: what is left out above comes back by its other name."""
+
     def _get_train_sampler(self, *_: Any) -> SequentialSampler:
         return SequentialSampler(self.train_dataset)  # type: ignore[arg-type]
+
+
+def _each_once(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    first = {(value.data_ptr(), value.shape): name for name, value in reversed(state.items()) if value.numel()}
+    return {name: value for name, value in state.items() if name in first.values() or not value.numel()}
 
 
 class _ByNumber(Dataset):

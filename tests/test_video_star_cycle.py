@@ -208,7 +208,7 @@ class Mortal(t.Stub):
         return "model-of-" + cycle.digest(data)[:8]
 Mortal(Path(videos), says).run(t.table(t.ROWS), Path(folder), cycles=2)
 """
-ROWS = 24
+ROWS = 6 * int(os.environ.get("VIDERE_KILLS", "4"))
 KILLS = int(os.environ.get("VIDERE_KILLS", "4"))
 """Each costs the start of a process; VIDERE_KILLS=20 is the whole sweep."""
 

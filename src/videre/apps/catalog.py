@@ -12,6 +12,7 @@ COMMANDS = {
     "eval": ("videre.apps.evaluating:command", "Evaluate a model on a benchmark; compare two runs."),
     "report": ("videre.apps.reporting:command", "Turn evidence records into one HTML page."),
     "score": ("videre.apps.scoring:command", "Score prediction files that others published."),
+    "star": ("videre.apps.starring:command", "Train on labelled videos by verified answers."),
     "train": ("videre.apps.training:command", "Train what a method needs, as a recipe says."),
     "world": ("videre.apps.worlds:command", "Write videos of the generated world with their truth."),
 }

@@ -51,6 +51,7 @@ class Example:
     variant: Variant
     is_direct: bool
     clip: tuple[float, float] | None = None
+    root: str = ""
 
 
 def examples(

@@ -1,0 +1,160 @@
+"""`videre star RECIPE.toml`: labelled videos in, a model that was trained by its own verified answers out."""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, fields, replace
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from videre.apps.training import read_recipe
+from videre.errors import ConfigError
+
+Made = TypeVar("Made")
+FORMATS = ("own", "kinetics", "fine_diving", "something", "star_questions", "table")
+ARMS = ("star", "unverified", "templates", "annotator")
+
+
+@dataclass(frozen=True)
+class Labels:
+    """`[labels]`: where the labels are, and how they become questions.
+
+    `format` is one of own, kinetics, fine_diving, something, star_questions, or table for rows that have questions;
+    `questions` names a model that writes them in place of templates; `limit` takes the first so many rows.
+    """
+
+    file: str
+    videos: str
+    format: str = "own"
+    task: str = "video understanding"
+    seed: int = 0
+    questions: str = ""
+    limit: int = 0
+
+
+@dataclass(frozen=True)
+class Models:
+    """`[model]`: the checkpoint that every training starts from, who answers first, and what they are shown."""
+
+    start: str = "builtin"
+    first: str = ""
+    select: str = "uniform"
+    frames: int = 8
+    size_px: int = 768
+    answer_tokens: int = 512
+    at_once: int = 1
+    device: str = "auto"
+    isolate: bool = True
+
+
+@dataclass(frozen=True)
+class Cycles:
+    """`[cycles]`: see `videre.methods.video_star.cycle.Plan`; `arm` is star or one of the baselines."""
+
+    arm: str = "star"
+    cycles: int = 3
+    rationalize: bool = True
+    generate: bool = True
+    warm_start: bool = False
+    stop_share: float = 0.01
+    profile: str = "default"
+    embedder: str = "letters"
+    template_share: float = 0.5
+
+
+@dataclass(frozen=True)
+class Mix:
+    """`[mix]`: general instruction data in LLaVA's form, added to what every cycle trains on."""
+
+    files: tuple[str, ...] = ()
+    videos: str = ""
+    limit: int = 0
+
+
+@dataclass(frozen=True)
+class Told:
+    """A whole recipe."""
+
+    labels: Labels
+    model: Models = field(default_factory=Models)
+    cycles: Cycles = field(default_factory=Cycles)
+    mix: Mix = field(default_factory=Mix)
+    fit: dict[str, Any] = field(default_factory=dict)
+    export: dict[str, Any] = field(default_factory=dict)
+
+
+@click.command("star")
+@click.argument("recipe", type=click.Path(path_type=Path, dir_okay=False))
+@click.option("-o", "--out", type=click.Path(path_type=Path, file_okay=False), help="Default: runs/RECIPE.")
+@click.option("--set", "changes", multiple=True, metavar="KEY=VALUE", help="Change one value: --set cycles.cycles=1.")
+@click.option("--refilter", is_flag=True, help="Judge the stored answers again, as the recipe says now; ask nothing.")
+@click.option("--dry-run", is_flag=True, help="Make the question table, say what would be asked, and stop.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+def command(
+    recipe: Path, out: Path | None, changes: Sequence[str], refilter: bool, dry_run: bool, as_json: bool
+) -> None:
+    """Let a model explain labelled videos, keep what the labels bear out, train on it; again and again.
+
+    OUT gets the question table, every raw answer as an evidence record, what was kept and why, and the checkpoints.
+    The same command again goes on where the last one stopped.
+    """
+    told = read(read_recipe(recipe, changes))
+    folder = out or Path("runs") / recipe.stem
+    from videre.apps import star_run  # loads what help does not need
+
+    if refilter:
+        result: dict[str, Any] = star_run.refiltered(told, folder)
+    elif dry_run:
+        result = star_run.planned(told, folder)
+    else:
+        result = star_run.run(told, folder, tell=lambda text: click.echo(f"videre: {text}", err=True))
+    click.echo(json.dumps(result) if as_json else star_run.text(result))
+
+
+def read(told: dict[str, Any]) -> Told:
+    """A recipe with every table and key checked.
+
+    Raises:
+        ConfigError: an unknown table, key or value; the nearest name is shown.
+    """
+    _known(told, [f.name for f in fields(Told)], "the recipe")
+    if "labels" not in told:
+        raise ConfigError("the recipe has no table [labels]; it names file and videos")
+    made = Told(
+        labels=_made(Labels, told["labels"], "labels"),
+        model=_made(Models, told.get("model", {}), "model"),
+        cycles=_made(Cycles, told.get("cycles", {}), "cycles"),
+        mix=_made(Mix, told.get("mix", {}), "mix"),
+        fit=dict(told.get("fit", {})),
+        export=dict(told.get("export", {})),
+    )
+    _one_of(made.labels.format, FORMATS, "labels.format")
+    _one_of(made.cycles.arm, ARMS, "cycles.arm")
+    _one_of(made.cycles.profile, ("default", "paper", "official"), "cycles.profile")
+    return replace(made, mix=replace(made.mix, files=tuple(made.mix.files)))
+
+
+def _made(kind: Callable[..., Made], told: Any, name: str) -> Made:
+    if not isinstance(told, dict):
+        raise ConfigError(f"[{name}] is a table of the recipe, got {told!r}")
+    _known(told, [f.name for f in fields(kind)], f"[{name}]")  # type: ignore[arg-type]
+    try:
+        return kind(**told)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"[{name}]: {error}") from error
+
+
+def _known(told: dict[str, Any], names: Sequence[str], place: str) -> None:
+    for key in told:
+        if key not in names:
+            close = get_close_matches(key, names, 1)
+            raise ConfigError(f"{place} has no {key!r}; " + (f"did you mean {close[0]!r}?" if close else f"{names}"))
+
+
+def _one_of(value: str, names: Sequence[str], key: str) -> None:
+    if value not in names:
+        close = get_close_matches(value, names, 1)
+        hint = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(names)}"
+        raise ConfigError(f"{key} is {value!r}; {hint}")

@@ -261,6 +261,56 @@ def test_an_interrupted_run_goes_on(home, tmp_path, number, code):
     assert log.read_bytes().count(b"\n") == 8
 
 
+@pytest.fixture
+def small_disk(tmp_path):
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=28k", "tmpfs", str(folder)]
+    if os.geteuid() != 0 or subprocess.run(mount, capture_output=True).returncode != 0:
+        pytest.skip("a small disk cannot be mounted here")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+def test_a_full_disk_is_exit_6_and_the_same_command_finishes(home, small_disk):
+    full = on(home, "-o", small_disk / "run", "--no-blind")
+    assert getattr(full.exception, "exit_code", full.exit_code) == 6, full.output
+    log = small_disk / "run" / "answers.jsonl"
+    kept = [json.loads(line) for line in log.read_text().splitlines()]
+    assert 0 < len(kept) < 8
+    assert not (small_disk / "run" / "metrics.json").exists()
+    subprocess.run(["mount", "-o", "remount,size=2m", str(small_disk)], check=True)
+    assert on(home, "-o", small_disk / "run", "--no-blind").exit_code == 0
+    rows = [json.loads(line) for line in log.read_text().splitlines()]
+    assert rows[: len(kept)] == kept
+    assert len({row["id"] for row in rows}) == len(rows) == 8
+
+
+def test_failed_questions_are_asked_again_on_request(home, tmp_path):
+    videos = tmp_path / "videos"
+    videos.mkdir()
+    for clip in (home / "videos").iterdir():
+        (videos / clip.name).write_bytes(b"" if clip.name == "0.mp4" else clip.read_bytes())
+    out, own = tmp_path / "run", f"{home / 'own.py'}:own"
+    command = ["rows", "--annotations", home / "rows.jsonl", "--videos", videos, "-m", own, "-q", "-o", out]
+    assert videre(*command, "--no-blind").exit_code == 4
+    log = out / "answers.jsonl"
+    assert sum(json.loads(line)["error"] is not None for line in log.read_text().splitlines()) == 2
+    again = videre(*command, "--no-blind", "--retry-failed", "--json")
+    assert again.exit_code == 4
+    assert len(log.read_text().splitlines()) == 10, "the two were asked again and failed again"
+    assert table(again)["counts"]["n_failed"] == 2
+
+
+def test_other_settings_in_one_folder_need_force(home, tmp_path):
+    assert on(home, "-o", tmp_path, "--no-blind").exit_code == 0
+    refused = on(home, "-o", tmp_path, "--no-blind", "-k", "4")
+    assert refused.exception.exit_code == 2
+    assert "settings.frames was 8, now 4" in str(refused.exception)
+    forced = on(home, "-o", tmp_path, "--no-blind", "-k", "4", "--force")
+    assert forced.exit_code == 0
+
+
 class TestWorld:
     def test_grounding_is_printed_beside_blind_spans(self, home, tmp_path):
         own = f"{home / 'own.py'}"

@@ -19,10 +19,9 @@ from videre import compat
 
 compat.need_hf()
 
-import builtin_dense as dense  # noqa: E402
 import builtin_eval as evaluation  # noqa: E402
-import builtin_language as language  # noqa: E402
 import builtin_model as layout  # noqa: E402
+import builtin_motion as motion  # noqa: E402
 import builtin_tower as tower  # noqa: E402
 import torch  # noqa: E402
 from builtin_corpus import corpus  # noqa: E402
@@ -37,8 +36,8 @@ from videre.train.fit import FitConfig, fit  # noqa: E402
 SMOKE = {
     "tower": {"steps": 3, "frames": 8},
     "naming": {"steps": 3, "frames": 8},
-    "lookups": {"steps": 3, "clips": 2},
-    "tiny": {"steps": 3, "clips": 8},
+    "follow": {"steps": 3, "clips": 2},
+    "tiny": {"steps": 3, "clips": 2},
     "language": {"steps": 4, "clips": 2, "asks": 3},
 }
 
@@ -70,10 +69,13 @@ def train(recipe: dict[str, Any], out: Path) -> None:
     stage(out, "tower", tower.Tower(model), lambda m: run_tower(m, recipe, out), keep=model)
     ids = [words.convert_tokens_to_ids(words.tokenize(f" {w}"))[0] for w in [*COLOURS, *SHAPES]]
     stage(out, "naming", tower.Naming(model, ids), lambda m: run_naming(m, recipe, out), keep=model)
-    model.model.vision_model.requires_grad_(False)  # frozen from here on
-    for name in ("lookups", "tiny"):
-        stage(out, name, model, lambda m, name=name: run_minis(m, words, recipe, out, name), keep=model)
-    stage(out, "language", model, lambda m: run_language(m, words, recipe, out), keep=model)
+    motion.write_places(model)
+    motion.see_alike(model)
+    model.model.vision_model.requires_grad_(False)  # frozen from here on, as is the connector
+    model.model.connector.requires_grad_(False)
+    learner = motion.Followed(model)
+    for name in ("follow", "tiny", "language"):
+        stage(out, name, learner, lambda m, name=name: run_lessons(m, words, recipe, out, name), keep=learner)
     save(model, layout.processor(words, sizes), out / "checkpoint")
 
 
@@ -85,7 +87,7 @@ def stage(out: Path, name: str, learner: nn.Module, run: Callable[[nn.Module], N
         return
     run(learner)
     # The output layer shares the words' embedding; a file holds each tensor once.
-    save_file({k: v.contiguous() for k, v in keep.state_dict().items() if k != "lm_head.weight"}, done)
+    save_file({k: v.contiguous() for k, v in keep.state_dict().items() if not k.endswith("lm_head.weight")}, done)
 
 
 def run_tower(learner: nn.Module, recipe: dict[str, Any], out: Path) -> None:
@@ -103,23 +105,16 @@ def run_naming(learner: nn.Module, recipe: dict[str, Any], out: Path) -> None:
     fit(learner, batches, tower.naming_loss, config(recipe, "naming", out))
 
 
-def run_minis(learner: nn.Module, words: Any, recipe: dict[str, Any], out: Path, name: str) -> None:
-    """Stages 3 and 4."""
-    told = recipe[name]
-    batches = dense.Minis(words, told["steps"], told["clips"], tuple(told["frames"]), seed=told["first_seed"])
-    fit_packed(learner, batches, language.loss, config(recipe, name, out))
-
-
-def run_language(learner: nn.Module, words: Any, recipe: dict[str, Any], out: Path) -> None:
-    """Stage 5."""
-    told = {k: v for k, v in recipe["language"].items() if k not in ("lr", "frames")}
-    batches = dense.Mixed(words, frames=tuple(recipe["language"]["frames"]), **told)
-    fit_packed(learner, batches, language.loss, config(recipe, "language", out))
+def run_lessons(learner: nn.Module, words: Any, recipe: dict[str, Any], out: Path, name: str) -> None:
+    """Stages 3 to 5."""
+    told = {key: value for key, value in recipe[name].items() if key not in ("lr", "readings")}
+    told = {key: tuple(value) if isinstance(value, list) else value for key, value in told.items()}
+    fit_packed(learner, motion.Lessons(words, **told), motion.loss(recipe[name]["readings"]), config(recipe, name, out))
 
 
 def fit_packed(learner: nn.Module, batches: Any, loss: Any, settings: FitConfig) -> None:
     """Fits with the attention that keeps to one number type, and puts the usual one back."""
-    text = learner.model.text_model.config
+    text = learner.model.model.text_model.config
     text._attn_implementation = "packed"
     fit(learner, batches, loss, settings)
     text._attn_implementation = "eager"

@@ -1,4 +1,4 @@
-"""Stages 3 and 4: tiny questions of a few tokens, thirty behind every clip, so that the text side learns to look up.
+"""Tiny questions of a few tokens, up to forty behind every clip, so that the text side learns to look up.
 
 `red` is to be followed by the shape of the red thing, `star` by the colour of the star, `red before blue` by yes or no.
 Each stands in a block of its own (see `builtin_language.mask`), so that none is copied from another. Sentences teach
@@ -7,13 +7,9 @@ questions on one frame, and these had after 60 steps.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import builtin_language as language
 import numpy as np
-import torch
-from builtin_tower import normal
-from torch import Tensor
 from transformers import PreTrainedTokenizerFast
 
 from videre.data import world
@@ -86,73 +82,9 @@ def encode(
     return row
 
 
-@dataclass(frozen=True)
-class Minis:
-    """Batches of clips with tiny questions.
-
-    Attributes:
-        words: the model's tokenizer.
-        steps: how many batches there are.
-        clips: clips a batch, a quarter of them where six frames or more are shown.
-        frames: how many frames a batch may show; drawn evenly from these.
-        frame_tokens: tokens a frame.
-        seed: first clip seed.
-    """
-
-    words: PreTrainedTokenizerFast
-    steps: int
-    clips: int = 32
-    frames: tuple[int, ...] = (1, 2)
-    frame_tokens: int = 16
-    seed: int = 50_000_000
-
-    def __len__(self) -> int:
-        return self.steps
-
-    def __getitem__(self, index: int) -> dict[str, Tensor]:
-        rng = np.random.default_rng([self.seed, index])
-        count = int(rng.choice(self.frames))
-        rows, pixels = [], []
-        for i in range(self.clips if count < 6 else max(1, self.clips // 4)):
-            clip, times, layout = drawn(self.seed + index * self.clips + i, count, rng)
-            pixels.append(normal(world.render(clip, times, 64).pixels, rng))
-            start = language.prefix(times, clip.config.seconds, self.frame_tokens, layout)
-            rows.append(encode(self.words, start + language.BRIDGE[layout], minis(clip, times, rng)))
-        return {"pixels": torch.from_numpy(np.concatenate(pixels)), **language.pack(rows)}
-
-
-@dataclass(frozen=True)
-class Mixed(language.Lessons):
-    """Stage 4: questions in sentences, with ten tiny ones behind each clip so that what was learned stays."""
-
-    tiny: int = 10
-
-    def __getitem__(self, index: int) -> dict[str, Tensor]:
-        rng = np.random.default_rng([self.seed, index])
-        is_easy = index < self.easy * self.steps
-        count = int(rng.choice([1, 2] if is_easy else self.frames))
-        rows, pixels = [], []
-        for i in range(self.clips * (2 if is_easy else 1)):
-            clip, times, layout = drawn(self.seed + index * 2 * self.clips + i, count, rng)
-            pixels.append(normal(world.render(clip, times, 64).pixels, rng))
-            rows.append(self._row(clip, times, layout, rng))
-        return {"pixels": torch.from_numpy(np.concatenate(pixels)), **language.pack(rows)}
-
-    def _row(self, clip: world.Clip, times: np.ndarray, layout: str, rng: np.random.Generator) -> dict[str, list[int]]:
-        start = language.prefix(times, clip.config.seconds, self.frame_tokens, layout)
-        bridge = language.BRIDGE[layout]
-        asked = language.texts(language.drafts(clip, times, self.asks, rng), self.choice, rng)
-        row = language.encode(self.words, start, asked, bridge=bridge)
-        pool = minis(clip, times, rng)
-        some = [(kind, bridge + text, answer) for kind, text, answer in (pool[j] for j in rng.permutation(len(pool)))]
-        extra = encode(self.words, start, some[: self.tiny], first_block=max(row["block"]) + 1)
-        shared = extra["block"].count(0)
-        extra["kind"] = [-1] * len(extra["kind"])  # the kinds of a mixed batch are those of its sentences
-        return {key: row[key] + extra[key][shared:] for key in row}
-
-
-def drawn(seed: int, count: int, rng: np.random.Generator) -> tuple[world.Clip, np.ndarray, str]:
-    """A clip of some length, the moments that are shown of it, and how they reach the model."""
-    clip = world.make(seed, world.Config(seconds=float(rng.choice([6, 8, 8, 8, 10, 12]))))
+def drawn(seed: int, count: int, rng: np.random.Generator, *, most: int) -> tuple[world.Clip, np.ndarray, str]:
+    """A clip with at most so many things, which moments of it are shown, and how they reach the model."""
+    config = world.Config(seconds=float(rng.choice([6, 8, 8, 8, 10, 12])), things=(1, most))
+    clip = world.make(seed, config)
     layout = str(rng.choice(list(language.LAYOUTS), p=list(language.LAYOUTS.values())))
     return clip, language.moments(clip, count, rng), layout

@@ -1,4 +1,4 @@
-"""Stage 4: the text side learns to read questions in sentences, several questions about a clip in one pass.
+"""Questions in sentences, several about a clip in one pass.
 
 The questions of a clip share its frames: they stand one after another behind the video, each sees the video and itself
 only (a block mask), and each starts at the position where a lone question would. One pass over the frames then teaches
@@ -6,13 +6,11 @@ many answers.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
 import torch
 from num2words import num2words
 from torch import Tensor, nn
-from torch.nn import functional as F
 from transformers import AttentionInterface, PreTrainedTokenizerFast
 
 from videre.data import world
@@ -22,15 +20,15 @@ from videre.types import Question
 
 WEIGHTS = {
     "colour": 1.0,
-    "shape": 1.3,
-    "presence": 1.0,
-    "count": 0.7,
+    "shape": 0.7,
+    "presence": 0.7,
+    "count": 0.5,
     "order": 1.5,
-    "first": 1.0,
-    "last": 1.0,
-    "direction": 1.6,
-    "motion": 0.5,
-    "describe": 0.9,
+    "first": 1.2,
+    "last": 2.2,
+    "direction": 2.4,
+    "motion": 0.8,
+    "describe": 0.4,
 }
 LAYOUTS = {"listed": 0.7, "bare": 0.15, "images": 0.15}
 """How frames reach the model, and how often in training."""
@@ -41,36 +39,6 @@ BRIDGE = {"listed": "\n\n", "bare": "\n\n", "images": ""}
 INVENTORY = ("What do you see?", "What is there?", "What can you see?", "List the things.")
 FAKE, IMAGE = "<fake_token_around_image>", "<image>"
 USER, ASSISTANT, END = "<|im_start|>User: ", "<end_of_utterance>\nAssistant:", "<end_of_utterance>"
-
-
-@dataclass(frozen=True)
-class Lessons:
-    """What batches of clips with questions are made of; `builtin_dense.Mixed` makes them.
-
-    Attributes:
-        words: the model's tokenizer.
-        steps: how many batches there are.
-        frame_tokens: tokens a frame.
-        clips: clips a batch.
-        asks: questions a clip.
-        frames: how many frames a batch may show; drawn evenly from these.
-        choice: share of questions asked with options.
-        easy: share of the batches, the first ones, that show one or two frames and ask more about them.
-        seed: first clip seed; every batch has its own.
-    """
-
-    words: PreTrainedTokenizerFast
-    steps: int
-    frame_tokens: int = 16
-    clips: int = 24
-    asks: int = 6
-    frames: tuple[int, ...] = (8,)
-    choice: float = 0.5
-    easy: float = 0.2
-    seed: int = 20_000_000
-
-    def __len__(self) -> int:
-        return self.steps
 
 
 def moments(clip: world.Clip, count: int, rng: np.random.Generator) -> np.ndarray:
@@ -188,18 +156,6 @@ def attention(
 
 
 AttentionInterface.register("packed", attention)
-
-
-def loss(model: nn.Module, batch: dict[str, Tensor]) -> Tensor:
-    """Cross-entropy of the replies, averaged over their tokens."""
-    logits, labels, _ = reply_logits(model, batch)
-    return F.cross_entropy(logits.float(), labels)
-
-
-def reply_logits(model: nn.Module, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
-    """Logits `[L, V]`, ids `[L]` and kinds `[L]` of all reply tokens of a batch."""
-    wanted = batch["label"] != -100
-    return model.lm_head(states(model, batch)[-1][wanted]), batch["label"][wanted], batch["kind"][wanted]
 
 
 def states(model: nn.Module, batch: dict[str, Tensor]) -> tuple[Tensor, ...]:

@@ -150,8 +150,9 @@ def load(
 
 
 def _load_network(checkpoint: Checkpoint, *, device: str, dtype: Any) -> Any:
+    family: Any = transformers.AutoModelForCausalLM
     with memory_named(), _bars_on_terminals():
-        network, report = transformers.AutoModelForCausalLM.from_pretrained(
+        network, report = family.from_pretrained(
             checkpoint.folder,
             dtype=dtype,
             device_map=device,

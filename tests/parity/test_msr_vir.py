@@ -1,0 +1,60 @@
+"""The operators of MSR-ViR and the 18 worked policies, against figures kept beside the checkout."""
+
+import json
+
+import pytest
+
+from videre.methods.msr_vir import operators, paper
+from videre.methods.msr_vir.policy import read
+from videre.types import Span
+
+
+@pytest.fixture(scope="module")
+def ops(shared):
+    return json.loads((shared / "golden/nextgqa/most_ops.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def worked(shared):
+    return json.loads((shared / "golden/nextgqa/policy_worked_examples.json").read_text())
+
+
+def ends(span):
+    return [span.start_seconds, span.end_seconds]
+
+
+def test_temporal_operators(ops):
+    for case in ops["temporal_localize"]:
+        assert ends(operators.localized(case["prep"], Span(*case["span"]), case["duration"])) == case["expected"]
+    for case in ops["temporal_between"]:
+        assert ends(operators.hull(Span(*case["a"]), Span(*case["b"]))) == case["expected"]
+    for case in ops["temporal_truncate_positions"]:
+        assert list(operators.moments(Span(*case["span"]), case["n"])) == case["expected_seconds"]
+
+
+def test_spatial_operators(ops):
+    for case in ops["spatial_localize"]:
+        kind = operators.relation_kind(case["relation"])
+        box = operators.beside(kind, tuple(case["box"]), width_px=case["w"], height_px=case["h"])
+        assert list(box) == case["expected"]
+    for case in ops["spatial_truncate_box"]:
+        assert list(operators.union([tuple(box) for box in case["boxes"]])) == case["expected"]
+
+
+def test_the_worked_policies_have_their_ids(worked):
+    assert len(worked) == 18
+    for example in worked:
+        assert read(example["policy"]).id == example["policy_id"], example["id"]
+
+
+def test_the_papers_spelling_of_figure_3_is_worked_policy_2(worked):
+    person = {"module": "locate_obj", "params": ["the person"]}
+    event = {"module": "detect_act", "params": ["the person put down the blanket"]}
+    when = {"module": "temporal_localize", "params": ["after", event]}
+    where = {"module": "spatial_localize", "params": ["sitting on", person]}
+    spelled = {
+        "temporal_localizer": {"module": "temporal_truncate", "params": [when]},
+        "spatial_localizer": {"module": "spatial_truncate", "params": [where]},
+    }
+    assert read(spelled).id == worked[1]["policy_id"]
+    assert paper.exported(read(spelled)) == spelled

@@ -1,6 +1,7 @@
 """`fit`: learns, resumes to the same numbers after a kill, and the seed decides."""
 
 import json
+import random
 from dataclasses import replace
 from pathlib import Path
 
@@ -66,6 +67,19 @@ def test_killed_and_resumed_equals_uninterrupted(config, tmp_path):
     resumed = final(fit(network(), rest, loss, halved))
     torch.testing.assert_close(resumed, whole, atol=1e-6, rtol=0)
     assert min(rest.made) == 8, "batches before the checkpoint are not made again"
+
+
+def test_killed_at_twenty_random_steps_equals_uninterrupted(config, tmp_path):
+    config = replace(config, steps=60, save_steps=3)
+    whole = fit(network(), Batches(60), loss, config)
+    parts = replace(config, out=str(tmp_path / "parts"), resume=True)
+    for step in sorted(random.Random(8).sample(range(1, 60), 20)):
+        with pytest.raises(KeyboardInterrupt):
+            fit(network(), Batches(60, dies_at=step), loss, parts)
+    resumed = fit(network(), Batches(60), loss, parts)
+    torch.testing.assert_close(final(resumed), final(whole), atol=1e-6, rtol=0)
+    batch = Batches(60)[7]
+    assert abs(loss(resumed, batch).item() - loss(whole, batch).item()) < 1e-6
 
 
 class Tied(nn.Module):

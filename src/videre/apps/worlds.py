@@ -52,3 +52,36 @@ def sample(question: bool) -> None:
     from videre.data import world
 
     click.echo(world.SAMPLE_QUESTION if question else world.SAMPLE)
+
+
+@command.command("stories")
+@click.option("-n", "--count", type=click.IntRange(1), default=1, show_default=True, help="How many videos.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of the first.")
+@click.option("--seconds", type=click.FloatRange(1.0, 86400.0), help="Length of each, up to a day.")
+@click.option("--events", type=click.IntRange(1, 8), help="Events with a cause in each.")
+@click.option("--distractors", type=click.IntRange(0), help="Stretches in which a thing only rests.")
+@click.option("--act-seconds", type=click.FloatRange(1.0), help="Length of an event; short is a needle.")
+@click.option("--fps", type=click.IntRange(1, 60), help="Frames a second.")
+@click.option(
+    "-o", "--out", type=click.Path(path_type=Path, file_okay=False), default=Path("stories"), show_default=True
+)
+@click.option("-q", "--quiet", is_flag=True, help="No progress on standard error.")
+def stories(count: int, seed: int, out: Path, quiet: bool, **given: Any) -> None:
+    """Write videos in which events have causes, with questions and labels in the files of published benchmarks.
+
+    OUT gets an H.264 file a story, samples.jsonl, and the annotation files of NExT-QA, NExT-GQA, STAR, MSR-VTT,
+    Breakfast, COIN, Kinetics and EPIC-KITCHENS for them. The same seed gives the same bytes.
+    """
+    from videre.data import world
+    from videre.data.world.exports import export, own_row
+
+    try:
+        config = world.StoryConfig(**{name: value for name, value in given.items() if value is not None})
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
+    told = [world.tell(number, config) for number in range(seed, seed + count)]
+    export(told, out)
+    with (out / "samples.jsonl").open("w", encoding="utf-8") as samples:
+        for story in progress(told, count, quiet=quiet):
+            click.echo(world.write(story, out / world.story_name(story)))
+            samples.writelines(json.dumps(own_row(sample)) + "\n" for sample in world.story_questions(story))

@@ -18,8 +18,11 @@ from videre.data.world.sample import (
 )
 from videre.data.world.scene import Clip, Config, Thing, make
 from videre.data.world.sheet import contact_sheet
+from videre.data.world.story import EVENTS, Act, Story, StoryConfig, tell
+from videre.data.world.story_questions import STORY_KINDS, story_name, story_questions
 
 __all__ = [
+    "EVENTS",
     "HELD_OUT_SEED",
     "KINDS",
     "SAMPLE",
@@ -28,14 +31,21 @@ __all__ = [
     "SAMPLE_QUESTION",
     "SAMPLE_SEED",
     "SINGLE_FRAME_KINDS",
+    "STORY_KINDS",
+    "Act",
     "Clip",
     "Config",
+    "Story",
+    "StoryConfig",
     "Thing",
     "contact_sheet",
     "describe",
     "make",
     "questions",
     "render",
+    "story_name",
+    "story_questions",
+    "tell",
     "video_name",
     "write",
 ]

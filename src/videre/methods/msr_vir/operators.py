@@ -20,7 +20,8 @@ KINDS = {"left": "left", "right": "right"} | {
     for kind, words in {"under": UNDER, "over": OVER, "around": AROUND, "contact": CONTACT}.items()
     for word in words
 }
-FORMS = {"sit": "sitting|sits|sat", "stand": "standing|stands|stood", "lie": "lies|lay", "carry": "carrying|carries"} | {
+FORMS = {
+    "sit": "sitting|sits|sat", "stand": "standing|stands|stood", "lie": "lies|lay", "carry": "carrying|carries",
     "lift": "lifting|lifts|lifted", "surround": "surrounding|surrounds|surrounded by|around", "hold": "holding|holds",
     "touch": "touching|touches", "contact": "contacting|contacts|in contact with", "take": "taking|takes",
     "lying": "laying", "next to": "by the side of|close to|adjacent to", "above": "over", "below": "underneath",

@@ -10,6 +10,7 @@ COMMANDS = {
     "ask": ("videre.apps.asking:command", "Ask a question about videos and see the evidence."),
     "doctor": ("videre.apps.doctor:command", "Check decoders, packages, models; say what to mend."),
     "eval": ("videre.apps.evaluating:command", "Evaluate a model on a benchmark; compare two runs."),
+    "ground": ("videre.apps.grounding:command", "Find when and where an answer lies, step by step."),
     "report": ("videre.apps.reporting:command", "Turn evidence records into one HTML page."),
     "score": ("videre.apps.scoring:command", "Score prediction files that others published."),
     "star": ("videre.apps.starring:command", "Train on labelled videos by verified answers."),
@@ -76,6 +77,7 @@ grouping of the questions.
 """
 
 SELECTORS = {
+    "msr-vir": "videre.apps.grounding:selector",
     "uniform": "videre.video.sample:uniform",
 }
 """Selector name -> the function that makes it from its settings (`uniform:k=8`)."""

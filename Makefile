@@ -8,7 +8,7 @@ TORCH_CPU_INDEX := https://download.pytorch.org/whl/cpu
 PINNED := $(shell grep -oE '^(torch|torchvision)==.*' constraints/cpu.txt)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format setup bench clean
+.PHONY: help demo test check format setup bench clean world-models
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,6 +33,9 @@ setup: .venv/.dev ## make .venv with all that development needs (TORCH=any: let 
 
 bench: .venv/.dev ## the quick form of every benchmark
 	for file in benchmarks/*.py; do $(BIN)/python $$file --quick || exit 1; done
+
+world-models: .venv/.dev ## train the small models of the generated world that exist so far: a CLIP pair
+	$(BIN)/python recipes/world_clip.py --out runs/world-clip
 
 clean: ## remove the environment and what the demo wrote
 	rm -rf .venv demo

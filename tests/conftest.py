@@ -3,8 +3,6 @@
 import os
 import signal
 
-# A shell that starts the tests in the background leaves Ctrl-C ignored, and every child would inherit that.
-signal.signal(signal.SIGINT, signal.default_int_handler)
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
 os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
@@ -16,6 +14,9 @@ from pathlib import Path
 
 import jaxtyping
 import pytest
+
+# A shell that starts the tests in the background leaves Ctrl-C ignored, and every child would inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Shapes and types of every function of ours are checked in tests, and only there. VIDERE_UNCHECKED=1 turns it off.
 if not os.environ.get("VIDERE_UNCHECKED"):

@@ -14,7 +14,7 @@ from videre.video.hdr import TRANSFERS, tone_map, transfer_of
 _ANY_CLOCK = Fraction(1, 1000)  # a filter of one frame needs a clock and does not look at it
 RGB = UInt8[np.ndarray, "H W 3"]
 
-_ONE_THREAD: dict[str, Any] = {"threads": 1} if "threads" in (VideoReformatter.reformat.__doc__ or "") else {}
+ONE_THREAD: dict[str, Any] = {"threads": 1} if "threads" in (VideoReformatter.reformat.__doc__ or "") else {}
 """PyAV 15 scales in one thread and takes no number."""
 
 
@@ -109,7 +109,7 @@ class Painter:
         how = None if (frame.width, frame.height) == (width_px, height_px) else Interpolation.BICUBIC
         hdr = transfer_of(frame) in TRANSFERS
         form = "rgb48le" if hdr else "rgb24"
-        flat = self._scaler.reformat(frame, width_px, height_px, form, interpolation=how, **_ONE_THREAD)
+        flat = self._scaler.reformat(frame, width_px, height_px, form, interpolation=how, **ONE_THREAD)
         return tone_map(_packed(flat, np.dtype("<u2")), transfer_of(frame)) if hdr else _packed(flat, np.dtype("u1"))
 
 

@@ -12,12 +12,13 @@ from videre.data.world.render import render
 from videre.data.world.scene import Clip
 from videre.data.world.story import Story
 from videre.types import Frames
+from videre.video.picture import ONE_THREAD
 
 CHUNK_FRAMES = 32
 """Frames drawn at once: memory does not grow with the clip."""
 
 OPTIONS = {"preset": "veryfast", "crf": "20", "g": "40", "threads": "1"}
-"""One thread: with several, x264 may place bits differently from run to run."""
+"""One thread here and in the change of colours: with several, bits may be placed differently from run to run."""
 
 
 def write(clip: Clip | Story, path: str | os.PathLike) -> Path:
@@ -30,7 +31,7 @@ def write(clip: Clip | Story, path: str | os.PathLike) -> Path:
         stream.width = stream.height = config.size_px
         stream.pix_fmt = "yuv420p"
         for number, picture in enumerate(_pictures(clip)):
-            frame = av.VideoFrame.from_ndarray(picture.copy(), format="rgb24")
+            frame = av.VideoFrame.from_ndarray(picture.copy(), format="rgb24").reformat(format="yuv420p", **ONE_THREAD)
             frame.pts, frame.time_base = number, tick
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))

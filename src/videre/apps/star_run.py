@@ -14,7 +14,7 @@ from videre.data.conversations import llava
 from videre.data.videos import resolve
 from videre.errors import ConfigError, DataError, VidereError
 from videre.jobs import Local, Outcome, replace_file
-from videre.methods.video_star import asking, cycle, export, generate, templates, training
+from videre.methods.video_star import asking, cycle, export, generate, prompts, templates, training
 from videre.methods.video_star.label import PROFILES, Row
 from videre.methods.video_star.store import Kept, load_kept, load_rows, save_rows
 from videre.methods.video_star.table import build
@@ -194,7 +194,12 @@ def _identity(name: str) -> JSON:
 
 def _show(told: Told) -> generate.Show:
     select = naming.selector(told.model.select, k=told.model.frames)
-    return generate.Show(Path(told.labels.videos), select, told.model.size_px, told.model.isolate)
+    given = {name: text for name in ("direct", "hinted") if (text := getattr(told.model, name))}
+    try:
+        wording = prompts.Wording(**given)
+    except ValueError as error:
+        raise ConfigError(f"[model]: {error}") from error
+    return generate.Show(Path(told.labels.videos), select, told.model.size_px, told.model.isolate, wording)
 
 
 def _rows(told: Told) -> list[Row]:

@@ -36,7 +36,10 @@ class Labels:
 
 @dataclass(frozen=True)
 class Models:
-    """`[model]`: the checkpoint that every training starts from, who answers first, and what they are shown."""
+    """`[model]`: the checkpoint that every training starts from, who answers first, and what they are shown.
+
+    `direct` and `hinted` replace the paper's prompts; see `videre.methods.video_star.prompts.Wording`.
+    """
 
     start: str = "builtin"
     first: str = ""
@@ -47,6 +50,8 @@ class Models:
     at_once: int = 1
     device: str = "auto"
     isolate: bool = True
+    direct: str = ""
+    hinted: str = ""
 
 
 @dataclass(frozen=True)

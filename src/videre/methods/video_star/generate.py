@@ -33,17 +33,21 @@ class Show:
         select: which moments are shown.
         size_px: longest side of a frame; None shows it as it is.
         isolate: decode in a process of its own.
+        wording: how rows are asked.
     """
 
     videos: Path
     select: Selector
     size_px: int | None = 768
     isolate: bool = False
+    wording: prompts.Wording = prompts.PAPER
 
 
-def prompt(row: Row, stage: Stage) -> str:
+def prompt(row: Row, stage: Stage, wording: prompts.Wording = prompts.PAPER) -> str:
     """What is asked: the question, or the question with the label shown."""
-    return prompts.answer(row.question) if stage == "direct" else prompts.rationalize(row.question, row.values)
+    if stage == "direct":
+        return prompts.answer(row.question, wording=wording)
+    return prompts.rationalize(row.question, row.values, wording=wording)
 
 
 def generate(
@@ -84,7 +88,7 @@ def generate(
 
 def item(row: Row, stage: Stage, *, show: Show, model: JSON) -> Item:
     """The row as an item of work, with the key of all that its answer depends on."""
-    question = Question(prompt(row, stage))
+    question = Question(prompt(row, stage, show.wording))
     path = _path(row, show.videos)
     clip = [row.clip.start_seconds, row.clip.end_seconds] if row.clip else None
     known = key(video=file_key(path, cheap=True), question=question, clip=clip, model=model, size_px=show.size_px)

@@ -6,6 +6,7 @@ writes it as the official code does.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from videre.types import JSON
 
@@ -14,14 +15,38 @@ ASK = "A video is labeled {label} for the task of {task}. What questions could y
       "should contain the video labels in the response?"  # fmt: skip
 
 
-def answer(question: str) -> str:
+@dataclass(frozen=True)
+class Wording:
+    """How rows are asked; the defaults are the paper's.
+
+    Attributes:
+        direct: with `{question}`.
+        hinted: with `{question}` and `{label}` ("class: skiing"), or `{value}` for the value alone ("skiing").
+    """
+
+    direct: str = "Question: {question}\n" + EXPLAIN
+    hinted: str = "Question: {question}\nAnswer: {label}.\n" + EXPLAIN
+
+    def __post_init__(self) -> None:
+        if "{question}" not in self.direct or not ("{label}" in self.hinted or "{value}" in self.hinted):
+            raise ValueError("a direct prompt holds {question}, a hinted one {label} or {value} as well")
+
+
+PAPER = Wording()
+
+
+def answer(question: str, *, wording: Wording = PAPER) -> str:
     """The prompt of answer generation."""
-    return f"Question: {question}\n{EXPLAIN}"
+    return wording.direct.replace("{question}", question)
 
 
-def rationalize(question: str, label: Mapping[str, JSON], *, official: bool = False) -> str:
+def rationalize(question: str, label: Mapping[str, JSON], *, official: bool = False, wording: Wording = PAPER) -> str:
     """The prompt of label rationalization: the label is shown."""
-    return f"Question: {question}\nAnswer: {label_text(label, official=official)}.\n{EXPLAIN}"
+    told = label_text(label, official=official)
+    value = ". ".join(_value(one, official) for one in label.values()).replace("_", " ")
+    # The question last: a brace in it is text.
+    shown = wording.hinted.replace("{label}", told).replace("{value}", value)
+    return shown.replace("{question}", question)
 
 
 def questions(label: Mapping[str, JSON], task: str) -> str:

@@ -1,0 +1,200 @@
+"""A memory bank as a value: slots in time order, each with how many frames it holds; and seven ways to keep it short.
+
+Axes: `B` batch, `M` slots, `N` tokens a frame, `C` width. Every token has its own history: one slot may hold frames 3-5
+for one token and 3-9 for its neighbour. Nothing is changed in place.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+from torch.nn import functional as F
+
+
+@dataclass(frozen=True, eq=False)
+class Bank:
+    """What is remembered of the frames seen so far.
+
+    Attributes:
+        values: one vector a slot and token.
+        sizes: how many frames were merged into it.
+        times: mean index of these frames, counted from the first frame seen.
+        cached: anything affine in the values (projected keys, values), kept in step with them `[B, M, N, *]`.
+    """
+
+    values: Float[Tensor, "B M N C"]
+    sizes: Float[Tensor, "B M N"]
+    times: Float[Tensor, "B M N"]
+    cached: tuple[Tensor, ...] = ()
+
+    def __len__(self) -> int:
+        return self.values.shape[1]
+
+    @property
+    def flat(self) -> Float[Tensor, "B K C"]:
+        """All slots as one row of tokens, oldest first."""
+        return self.values.flatten(1, 2)
+
+    @property
+    def bytes(self) -> int:
+        """What it takes in memory."""
+        parts = (self.values, self.sizes, self.times, *self.cached)
+        return sum(part.numel() * part.element_size() for part in parts)
+
+
+Reduce = Callable[[Bank], Bank]
+"""Makes a bank that is over its limit shorter. A new one is a function of this shape."""
+
+
+def single(
+    frame: Float[Tensor, "B N C"], time: float = 0.0, *, cached: tuple[Float[Tensor, "B N D"], ...] = ()
+) -> Bank:
+    """A bank of one frame. Sizes and times are float32, or float64 where the frame is."""
+    kind = torch.float64 if frame.dtype == torch.float64 else torch.float32
+    sizes = torch.ones(frame.shape[:2], dtype=kind, device=frame.device)[:, None]
+    return Bank(frame[:, None], sizes, torch.full_like(sizes, time), tuple(part[:, None] for part in cached))
+
+
+def joined(bank: Bank | None, newest: Bank) -> Bank:
+    """Both banks, one after the other."""
+    if bank is None:
+        return newest
+    return Bank(
+        torch.cat([bank.values, newest.values], 1),
+        torch.cat([bank.sizes, newest.sizes], 1),
+        torch.cat([bank.times, newest.times], 1),
+        tuple(torch.cat(pair, 1) for pair in zip(bank.cached, newest.cached, strict=True)),
+    )
+
+
+def compress(bank: Bank) -> Bank:
+    """One slot fewer: for each token, the two neighbours in time that are most alike become their mean by size.
+
+    The first of equal pairs is taken. Sum of `sizes * values` over the slots stays what it was.
+
+    Source: MA-LMM section 3.2; official `memory_bank_compress`, commit ffe9fa9.
+    """
+    first = _likest_neighbours(bank)
+    return _fold(bank, first, first + 1, weights=bank.sizes)
+
+
+def compress_plainly(bank: Bank) -> Bank:
+    """As `compress`, by the plain mean of both, as the paper's formula has it.
+
+    Differs: the released code weighs by size; the two part once a merged slot merges again.
+    """
+    first = _likest_neighbours(bank)
+    return _fold(bank, first, first + 1, weights=torch.ones_like(bank.sizes))
+
+
+def concatenate(bank: Bank) -> Bank:
+    """The bank as it is: everything is kept, memory grows with the video."""
+    return bank
+
+
+def pool(bank: Bank) -> Bank:
+    """One slot: the mean of all frames."""
+    while len(bank) > 1:
+        zero = torch.zeros_like(bank.sizes[:, 0], dtype=torch.long)
+        bank = _fold(bank, zero, zero + 1, weights=bank.sizes)
+    return bank
+
+
+def fifo(bank: Bank) -> Bank:
+    """Without its oldest slot."""
+    return _drop(bank, torch.zeros_like(bank.sizes[:, 0], dtype=torch.long))
+
+
+def tome(bank: Bank) -> Bank:
+    """One slot fewer: the most alike pair of an even and an odd slot, near or far, becomes its mean by size.
+
+    Source: token merging (arXiv 2210.09461) along time, one pair a call. Where far slots meet, order is lost.
+    """
+    unit = F.normalize(bank.values, dim=-1)
+    alike = torch.einsum("binc,bjnc->bnij", unit[:, ::2], unit[:, 1::2])
+    best = alike.flatten(2).argmax(-1)
+    even, odd = 2 * (best // alike.shape[-1]), 2 * (best % alike.shape[-1]) + 1
+    return _fold(bank, torch.minimum(even, odd), torch.maximum(even, odd), weights=bank.sizes)
+
+
+def uniform(bank: Bank) -> Bank:
+    """Without the slot whose neighbours are nearest in time; first and last stay, so what is kept spreads evenly."""
+    if len(bank) < 3:
+        return fifo(bank)
+    gaps = bank.times[:, 2:] - bank.times[:, :-2]
+    return _drop(bank, gaps.argmin(1) + 1)
+
+
+def push(
+    bank: Bank | None,
+    frame: Float[Tensor, "B N C"],
+    limit: int,
+    *,
+    time: float = 0.0,
+    cached: tuple[Float[Tensor, "B N D"], ...] = (),
+    reduce: Reduce = compress,
+) -> Bank:
+    """The bank with one more frame, reduced once where it is longer than the limit.
+
+    Args:
+        bank: what was remembered; None before the first frame.
+        frame: what to remember.
+        limit: most slots, 1 or more. It may change from call to call: a bank over a lower
+            limit is reduced until it fits.
+        time: index of the frame.
+        cached: what is affine in the frame and shall be kept with it.
+        reduce: how to make it shorter.
+    """
+    if limit < 1:
+        raise ValueError(f"a bank has a limit of 1 slot or more, got {limit}")
+    longer = joined(bank, single(frame, time, cached=cached))
+    while len(longer) > limit:
+        shorter = reduce(longer)
+        if len(shorter) == len(longer):
+            break
+        longer = shorter
+    return longer
+
+
+def _likest_neighbours(bank: Bank) -> Int[Tensor, "B N"]:
+    return F.cosine_similarity(bank.values[:, :-1], bank.values[:, 1:], dim=-1).argmax(1)
+
+
+def _without(gone: Int[Tensor, "B N"], count: int) -> Int[Tensor, "B K N"]:
+    slots = torch.arange(count - 1, device=gone.device)[None, :, None]
+    return slots + (slots >= gone[:, None])
+
+
+def _taken(part: Tensor, slots: Int[Tensor, "B K N"]) -> Tensor:
+    if part.ndim == 3:
+        return part.gather(1, slots)
+    return part.gather(1, slots[..., None].expand(-1, -1, -1, part.shape[-1]))
+
+
+def _drop(bank: Bank, gone: Int[Tensor, "B N"]) -> Bank:
+    keep = _without(gone, len(bank))
+    parts = (_taken(part, keep) for part in bank.cached)
+    return Bank(_taken(bank.values, keep), _taken(bank.sizes, keep), _taken(bank.times, keep), tuple(parts))
+
+
+def _fold(bank: Bank, into: Int[Tensor, "B N"], gone: Int[Tensor, "B N"], *, weights: Float[Tensor, "B M N"]) -> Bank:
+    """The slot `gone` merged into the earlier slot `into`, the others as they were."""
+    keep = _without(gone, len(bank))
+    a, b = weights.gather(1, into[:, None]), weights.gather(1, gone[:, None])
+
+    def mean(part: Tensor) -> Tensor:
+        first, second = _taken(part, into[:, None]), _taken(part, gone[:, None])
+        share = (a, b) if part.ndim == 3 else (a[..., None], b[..., None])
+        merged = (share[0] * first + share[1] * second) / (share[0] + share[1])
+        return _put(_taken(part, keep), into, merged.to(part.dtype))
+
+    both = bank.sizes.gather(1, into[:, None]) + bank.sizes.gather(1, gone[:, None])
+    sizes = _put(_taken(bank.sizes, keep), into, both)
+    return Bank(mean(bank.values), sizes, mean(bank.times), tuple(mean(part) for part in bank.cached))
+
+
+def _put(part: Tensor, slot: Int[Tensor, "B N"], value: Tensor) -> Tensor:
+    where = slot[:, None] if part.ndim == 3 else slot[:, None, :, None].expand(-1, -1, -1, part.shape[-1])
+    return part.scatter(1, where, value)

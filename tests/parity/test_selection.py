@@ -49,7 +49,7 @@ def test_bolt(golden, vectors):
     for row in golden("bolt_its")["rows"]:
         scores = vectors[row["vec"]]
         assert strategies.bolt(scores, row["k"], power=row["power"], released=True) == row["selected"], row
-        if whole(row, scores):
+        if whole(row, scores) and min(scores) < max(scores):
             whole_rows += 1
             assert strategies.bolt(scores, row["k"], power=row["power"]) == row["selected"], row
     assert whole_rows > 50

@@ -5,7 +5,10 @@ import json
 import numpy as np
 import pytest
 
-from videre.video import strategies
+from videre.video import strategies, wavelet
+from videre.video.bandit import FocusConfig, focus
+from videre.video.diverse import mdp3
+from videre.video.segments import wfs_sb
 
 
 @pytest.fixture(scope="module")
@@ -71,3 +74,53 @@ def test_qframe(golden, vectors):
             assert parts == [row["high4"], row["mid8"], row["low32"]]
     assert compared.count(44) >= 10
     assert min(compared) >= 12
+
+
+def test_mdp3(golden):
+    told = golden("mdp3")
+    for row in told["rows"]:
+        vectors = told["embeddings"][row["emb"]]
+        given = {"relevance": row["lamda"], "part": max(0, row["segment_size"]), "remembered": row["condition_size"]}
+        chosen = mdp3(np.array(vectors["frames"]), np.array(vectors["text"]), row["k"], **given)
+        assert chosen == row["selected"], row
+    assert len(told["rows"]) == 72
+
+
+def test_wfs_sb(golden, vectors):
+    embeddings, compared = golden("mdp3")["embeddings"], 0
+    for row in golden("wfs_sb")["rows"]:
+        if row.get("vec") == "constant_64":
+            continue  # The release finds a boundary in the rounding errors of a constant.
+        features = None
+        if "emb" in row:
+            features = np.array(embeddings[row["emb"]]["frames"])
+            scores = (features @ np.array(embeddings[row["emb"]]["text"]) + 1) / 2
+        else:
+            scores = np.array(vectors[row["vec"]])
+            assert wavelet.boundaries(scores) == row["peaks"], row
+        assert wavelet.level(len(scores)) == row["level"]
+        assert wfs_sb(scores, row["k"], features=features) == row["selected"], row
+        compared += 1
+    assert compared == 104
+
+
+def test_focus(golden):
+    told = golden("focus")
+    for row in told["rows"]:
+        curve = told["sims"][row["sim"]]
+        looked: list[list[int]] = []
+
+        def look(frames, curve=curve, looked=looked):
+            looked.append(list(frames))
+            seconds = np.array(frames)[:, None] / curve["fps"]
+            bumps = np.array(curve["amps"]) * np.exp(-0.5 * ((seconds - curve["centers"]) / curve["widths"]) ** 2)
+            return np.maximum(curve["base"], bumps.max(1))
+
+        config = FocusConfig(gap_seconds=row["min_gap_sec"])
+        settings = {"fps": curve["fps"], "seed": row["seed"], "config": config}
+        chosen, scores = focus(look, curve["total_frames"], row["k"], **settings)
+        assert looked[0] == row["coarse"]
+        assert len(looked[1]) == row["n_fine"]
+        assert len(scores) == row["budget"]
+        assert chosen == row["selected"], row
+    assert len(told["rows"]) == 18

@@ -6,12 +6,14 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
+from loopback import serve
 from videre.apps.benchmarks import WORLD_CLIPS, world_samples
 from videre.apps.catalog import BENCHMARKS
 from videre.apps.cli import cli
@@ -491,3 +493,35 @@ def test_every_benchmark_of_the_catalogue_can_be_loaded():
         loaded = naming.benchmark(name)
         assert ("reader" in entry) == (not name.startswith("world"))
         assert all(callable(loaded[key]) for key in ("reader", "groups") if key in loaded)
+
+
+class TestServer:
+    """A server is asked several questions at once, and what comes back is what one at a time would give."""
+
+    def asked(self, home, folder, at_once):
+        """The answers, and the most requests that were under way together."""
+        busy, most, lock = [0], [0], threading.Lock()
+
+        def reply(body):
+            with lock:
+                busy[0] += 1
+                most[0] = max(most[0], busy[0])
+            time.sleep(0.15)
+            with lock:
+                busy[0] -= 1
+            return "B"
+
+        with serve(reply) as base_url:
+            name = ("--annotations", home / "rows.jsonl", "--videos", home / "videos", "-m", f"{base_url}#tiny")
+            done = videre("rows", *name, "-o", folder, "--at-once", at_once, "--no-blind", "-q", "--json")
+        assert table(done)["counts"]["n_failed"] == 0
+        rows = [json.loads(line) for line in (folder / "answers.jsonl").read_text().splitlines()]
+        return {row["id"]: (row["answer"], row["run"]["frames_sha256"]) for row in rows}, most[0]
+
+    def test_at_once(self, home, tmp_path):
+        together, most = self.asked(home, tmp_path / "together", 4)
+        alone, one = self.asked(home, tmp_path / "alone", 1)
+        assert together == alone
+        assert len(alone) == 8
+        assert one == 1
+        assert 2 <= most <= 4

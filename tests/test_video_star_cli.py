@@ -9,10 +9,9 @@ from safetensors.torch import load_file
 from loopback import Response, completion, serve
 from videre.apps import cli
 from videre.data import world
-from videre.jobs import rows
+from videre.jobs import Threads, rows
 from videre.methods.video_star import generate
 from videre.methods.video_star.label import Label, Row
-from videre.methods.video_star.threads import Threads
 from videre.models import endpoint
 from videre.video.sample import uniform
 

@@ -67,8 +67,8 @@ def model_options(function: Callable[..., Any]) -> Callable[..., Any]:
     return function
 
 
-def load(settings: Settings) -> tuple[Answerer, Selector]:
-    """The model and the selector that the settings name.
+def load(settings: Settings, *, at_once: int = 8) -> tuple[Answerer, Selector]:
+    """The model, asked so many questions at once where it is on a server, and the selector that the settings name.
 
     Raises:
         ModelError: the model cannot be loaded.
@@ -77,7 +77,7 @@ def load(settings: Settings) -> tuple[Answerer, Selector]:
     select = naming.selector(settings.select, k=settings.frames)
     remote = settings.trust_remote_code or None
     loader = {"device": settings.device, "dtype": settings.dtype, "revision": settings.revision}
-    return naming.model(settings.model, **loader, trust_remote_code=remote), select
+    return naming.model(settings.model, at_once=at_once, **loader, trust_remote_code=remote), select
 
 
 def answerer(model: Answerer, select: Selector, settings: Settings, *, blind: bool = False) -> Work:

@@ -41,6 +41,13 @@ _OPTIONS = (
     click.option("--limit", type=click.IntRange(1), help="Ask only the first so many questions."),
     click.option("-o", "--out", type=FOLDER, help="Run folder; run again to resume. [default: under runs/]"),
     click.option("--blind/--no-blind", default=True, help="Ask again with grey frames, as a baseline."),
+    click.option(
+        "--at-once",
+        type=click.IntRange(1, 256),
+        default=8,
+        show_default=True,
+        help="A model on a server: questions under way at once.",
+    ),
     click.option("--judge", help="A model that grades open answers and reads unclear replies; named like --model."),
     click.option("--judge-prompt", type=FILE, help="A text file in place of the judge's prompt."),
     click.option("--allow-partial", is_flag=True, help="Print a score although videos are missing."),

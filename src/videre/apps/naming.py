@@ -12,12 +12,13 @@ from videre.errors import ConfigError
 from videre.types import JSON, Answerer, Selector
 
 
-def model(name: str, **settings: JSON) -> Answerer:
+def model(name: str, *, at_once: int = 8, **settings: JSON) -> Answerer:
     """The model that a name stands for.
 
     Args:
         name: "builtin", `PREFIX:FOLDER` with a prefix of `catalog.MODELS`, a hub id or a folder,
             `http://HOST/v1#MODEL` of an OpenAI-compatible server, or a user's `file.py:function`.
+        at_once: most requests under way at a server.
         settings: passed to the loader (`device`, `dtype`, `revision`, ...); None leaves the loader's default.
 
     Raises:
@@ -29,8 +30,8 @@ def model(name: str, **settings: JSON) -> Answerer:
         from videre.models import builtin
 
         return builtin.load()
-    if name.startswith(("http://", "https://")):
-        return _endpoint(name)
+    if is_server(name):
+        return _endpoint(name, at_once)
     prefix, _, rest = name.partition(":")
     if prefix in MODELS:
         return _load(MODELS[prefix])(rest, **given)
@@ -39,6 +40,11 @@ def model(name: str, **settings: JSON) -> Answerer:
     from videre.models import mllm
 
     return mllm.load(name, **given)
+
+
+def is_server(name: str) -> bool:
+    """Whether the name is of a model on a server, which answers several questions at once."""
+    return name.startswith(("http://", "https://"))
 
 
 def selector(text: str, *, k: int | None = None) -> Selector:
@@ -130,13 +136,13 @@ def _load(place: str) -> Any:
     return getattr(import_module(module), name)
 
 
-def _endpoint(url: str) -> Answerer:
+def _endpoint(url: str, at_once: int) -> Answerer:
     from videre.models import endpoint
 
     base_url, _, model_name = url.partition("#")
     if not model_name:
         raise ConfigError(f"{url}: name the server's model after a #, such as {base_url}#MODEL")
-    return endpoint.connect(base_url, model_name)
+    return endpoint.connect(base_url, model_name, concurrency=at_once)
 
 
 def _settings(rest: str, text: str) -> dict[str, JSON]:

@@ -29,6 +29,7 @@ class Switches:
 
     limit: int | None = None
     blind: bool = True
+    at_once: int = 8
     judge: str | None = None
     judge_prompt: Path | None = None
     allow_partial: bool = False
@@ -85,7 +86,7 @@ class Plan:
         benchmark = benchmarks.load(name, annotations, extras)
         if videos is None and not benchmark.generated:
             raise ConfigError(f"{name} needs --videos, the folder of its videos")
-        model, select = answering.load(settings)
+        model, select = answering.load(settings, at_once=switches.at_once)
         inputs = _inputs(benchmark, settings, model)
         folder = _folder(name, inputs, out, new=switches.new_run)
         root = videos or folder / "videos"
@@ -155,6 +156,7 @@ class Plan:
         how = self.switches
         done = evaluate.run(
             asked, work, folder=folder, manifest={**self.inputs, "frames_shown": shown}, videos=self._place,
+            engine=_engine(self.settings.model, how.at_once),
             retry_failed=how.retry_failed, force=how.force, quiet=how.quiet,
         )  # fmt: skip
         _end_if_stopped(done.outcome)
@@ -164,11 +166,13 @@ class Plan:
         from videre import evaluate
 
         how, rows = self.switches, {}
-        judge = naming.model(str(how.judge), device=self.settings.device, dtype=self.settings.dtype)
+        settings = {"device": self.settings.device, "dtype": self.settings.dtype}
+        judge = naming.model(str(how.judge), at_once=how.at_once, **settings)
         for task in judging.tasks(self.benchmark, seen, how.judge_prompt):
             pins = judging.pinned(task, self.benchmark)
             found = evaluate.ask_judge(
                 judge, task.prompts, folder=self.folder / f"judge-{task.name}", manifest=pins,
+                engine=_engine(str(how.judge), how.at_once),
                 retry_failed=how.retry_failed, force=how.force, quiet=how.quiet,
             )  # fmt: skip
             _end_if_stopped(found.outcome)
@@ -201,6 +205,13 @@ def _inputs(benchmark: Benchmark, settings: Settings, model: Answerer) -> dict[s
     files = {**benchmark.files, **own}
     card = {"settings": asdict(settings), "model": dict(model.card), "files": files}
     return {"videre": __version__, "benchmark": benchmark.name, **card}
+
+
+def _engine(model: str, at_once: int) -> Any:
+    """Threads for a model on a server; None, this process, for one that runs here."""
+    from videre import jobs
+
+    return jobs.Threads(at_once) if naming.is_server(model) and at_once > 1 else None
 
 
 def _own_file(name: str) -> str | None:

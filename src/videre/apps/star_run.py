@@ -13,12 +13,11 @@ from videre.data import label_sets
 from videre.data.conversations import llava
 from videre.data.videos import resolve
 from videre.errors import ConfigError, DataError, VidereError
-from videre.jobs import Local, Outcome, replace_file
+from videre.jobs import Local, Outcome, Threads, replace_file
 from videre.methods.video_star import asking, cycle, export, generate, prompts, templates, training
 from videre.methods.video_star.label import PROFILES, Row
 from videre.methods.video_star.store import Kept, load_kept, load_rows, save_rows
 from videre.methods.video_star.table import build
-from videre.methods.video_star.threads import Threads
 from videre.methods.video_star.verify import Verifier
 from videre.models import mllm
 from videre.models.weights import find, fingerprint
@@ -182,7 +181,7 @@ def _asker(told: Told) -> cycle.Ask:
 def _load(told: Told, name: str) -> Answerer:
     if Path(name).is_dir():
         return mllm.load(name, device=told.model.device, answer_tokens=told.model.answer_tokens)
-    return naming.model(name)
+    return naming.model(name, at_once=told.model.at_once)
 
 
 def _identity(name: str) -> JSON:

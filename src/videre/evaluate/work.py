@@ -3,6 +3,7 @@
 Times in a record are those of the whole file, also where only a part of it was shown.
 """
 
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +20,7 @@ from videre.video.part import Part
 class Answering:
     """A system over samples: call it with a sample for its record; close it at the end, or use it in a `with` block.
 
-    The last video stays open, as the questions about one video come one after another.
+    The last video of each thread stays open, as the questions about one video come one after another.
 
     Args:
         system: answers a question about a video.
@@ -29,8 +30,7 @@ class Answering:
 
     def __init__(self, system: System, videos: Callable[[Sample], Path], *, isolate: bool = True) -> None:
         self._system, self._videos, self._isolate = system, videos, isolate
-        self._path: Path | None = None
-        self._video: VideoFile | None = None
+        self._open: dict[int, tuple[Path, VideoFile]] = {}
 
     def __enter__(self) -> "Answering":
         return self
@@ -49,20 +49,24 @@ class Answering:
             answer = self._answer(video, sample)
             return Record(sample.id, video_facts(video), sample.question, answer)
         except VideoError:
-            self.close()  # a decoder that failed once starts afresh
+            self._close(threading.get_ident())  # a decoder that failed once starts afresh
             raise
 
     def close(self) -> None:
-        """Closes the video that is open; harmless twice."""
-        if self._video is not None:
-            self._video.close()
-        self._path = self._video = None
+        """Closes the videos that are open; harmless twice."""
+        for thread in list(self._open):
+            self._close(thread)
+
+    def _close(self, thread: int) -> None:
+        if found := self._open.pop(thread, None):
+            found[1].close()
 
     def _opened(self, path: Path) -> VideoFile:
-        if self._video is None or path != self._path:
-            self.close()
-            self._video, self._path = open_video(path, isolate=self._isolate), path
-        return self._video
+        thread = threading.get_ident()
+        if thread not in self._open or self._open[thread][0] != path:
+            self._close(thread)
+            self._open[thread] = path, open_video(path, isolate=self._isolate)
+        return self._open[thread][1]
 
     def _answer(self, video: VideoFile, sample: Sample) -> Answer:
         if sample.clip is None:

@@ -10,6 +10,7 @@ from videre.jobs.log import rows
 from videre.jobs.run import Outcome, run
 from videre.jobs.status import status
 from videre.jobs.stop import Stop
+from videre.jobs.threads import Threads
 
 __all__ = [
     "Engine",
@@ -20,6 +21,7 @@ __all__ = [
     "PerWorker",
     "Result",
     "Stop",
+    "Threads",
     "Work",
     "file_key",
     "key",

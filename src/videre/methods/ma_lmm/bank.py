@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -120,11 +120,13 @@ def tome(bank: Bank) -> Bank:
 
 
 def uniform(bank: Bank) -> Bank:
-    """Without the slot whose neighbours are nearest in time; first and last stay, so what is kept spreads evenly."""
-    if len(bank) < 3:
-        return fifo(bank)
-    gaps = bank.times[:, 2:] - bank.times[:, :-2]
-    return _drop(bank, gaps.argmin(1) + 1)
+    """Without the oldest slot on the finest grid: frames 0, 8, 16 ... outlive 4, 12 ..., these outlive 2, 6, 10 ...
+
+    What is kept is evenly spread, its spacing doubling as the video goes on. Made for banks that nothing was merged in.
+    """
+    index = bank.times.long()
+    grid = torch.where(index == 0, torch.iinfo(index.dtype).max, index & -index)
+    return _drop(bank, grid.argmin(1))
 
 
 def push(
@@ -162,39 +164,44 @@ def _likest_neighbours(bank: Bank) -> Int[Tensor, "B N"]:
     return F.cosine_similarity(bank.values[:, :-1], bank.values[:, 1:], dim=-1).argmax(1)
 
 
-def _without(gone: Int[Tensor, "B N"], count: int) -> Int[Tensor, "B K N"]:
-    slots = torch.arange(count - 1, device=gone.device)[None, :, None]
-    return slots + (slots >= gone[:, None])
+def _later(gone: Int[Tensor, "B N"], count: int) -> Bool[Tensor, "B K N"]:
+    """Which slots come after the one that goes, of those that are left."""
+    return torch.arange(count - 1, device=gone.device)[None, :, None] >= gone[:, None]
 
 
-def _taken(part: Tensor, slots: Int[Tensor, "B K N"]) -> Tensor:
-    if part.ndim == 3:
-        return part.gather(1, slots)
-    return part.gather(1, slots[..., None].expand(-1, -1, -1, part.shape[-1]))
+def _left(part: Tensor, later: Bool[Tensor, "B K N"]) -> Tensor:
+    """All slots but the one that goes: those after it move up by one."""
+    return torch.where(later if part.ndim == 3 else later[..., None], part[:, 1:], part[:, :-1])
+
+
+def _at(part: Tensor, slot: Int[Tensor, "B N"]) -> Tensor:
+    """One slot a token, `[B, 1, N]` or `[B, 1, N, C]`."""
+    batch, token = torch.arange(len(part), device=slot.device)[:, None], torch.arange(part.shape[2], device=slot.device)
+    return part[batch, slot, token][:, None]
 
 
 def _drop(bank: Bank, gone: Int[Tensor, "B N"]) -> Bank:
-    keep = _without(gone, len(bank))
-    parts = (_taken(part, keep) for part in bank.cached)
-    return Bank(_taken(bank.values, keep), _taken(bank.sizes, keep), _taken(bank.times, keep), tuple(parts))
+    later = _later(gone, len(bank))
+    parts = tuple(_left(part, later) for part in bank.cached)
+    return Bank(_left(bank.values, later), _left(bank.sizes, later), _left(bank.times, later), parts)
 
 
 def _fold(bank: Bank, into: Int[Tensor, "B N"], gone: Int[Tensor, "B N"], *, weights: Float[Tensor, "B M N"]) -> Bank:
     """The slot `gone` merged into the earlier slot `into`, the others as they were."""
-    keep = _without(gone, len(bank))
-    a, b = weights.gather(1, into[:, None]), weights.gather(1, gone[:, None])
+    later = _later(gone, len(bank))
+    a, b = _at(weights, into), _at(weights, gone)
 
     def mean(part: Tensor) -> Tensor:
-        first, second = _taken(part, into[:, None]), _taken(part, gone[:, None])
         share = (a, b) if part.ndim == 3 else (a[..., None], b[..., None])
-        merged = (share[0] * first + share[1] * second) / (share[0] + share[1])
-        return _put(_taken(part, keep), into, merged.to(part.dtype))
+        merged = (share[0] * _at(part, into) + share[1] * _at(part, gone)) / (share[0] + share[1])
+        return _put(_left(part, later), into, merged.to(part.dtype))
 
-    both = bank.sizes.gather(1, into[:, None]) + bank.sizes.gather(1, gone[:, None])
-    sizes = _put(_taken(bank.sizes, keep), into, both)
+    both = _at(bank.sizes, into) + _at(bank.sizes, gone)
+    sizes = _put(_left(bank.sizes, later), into, both)
     return Bank(mean(bank.values), sizes, mean(bank.times), tuple(mean(part) for part in bank.cached))
 
 
 def _put(part: Tensor, slot: Int[Tensor, "B N"], value: Tensor) -> Tensor:
-    where = slot[:, None] if part.ndim == 3 else slot[:, None, :, None].expand(-1, -1, -1, part.shape[-1])
-    return part.scatter(1, where, value)
+    """The part, freshly made, with one slot a token replaced."""
+    batch, token = torch.arange(len(part), device=slot.device)[:, None], torch.arange(part.shape[2], device=slot.device)
+    return part.index_put((batch, slot, token), value[:, 0])

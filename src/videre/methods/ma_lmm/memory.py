@@ -1,0 +1,277 @@
+"""The memory Q-Former: one frame and a state in, what the queries saw and the next state out.
+
+A Q-Former of transformers is run once a frame. Its cross-attention reads the frames remembered so far (the visual
+bank), each self-attention what its own layer took in at earlier frames (a query bank a layer). All memory is in the
+state, a value; nothing is kept on modules, so two videos, two questions or two threads never meet.
+
+Axes: `B` batch, `T` frames, `N` tokens a frame, `C` their width, `Q` queries, `L` text tokens, `P = Q + L`, `D` width.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from videre.methods.ma_lmm.bank import Bank, Reduce, compress, push
+from videre.methods.ma_lmm.positions import at_times, place, rescaled
+from videre.models import qformer as ground
+from videre.models.qformer import KeysValues
+
+
+@dataclass(frozen=True)
+class Memory:
+    """How to remember. Every call may take another.
+
+    Attributes:
+        visual: most slots of the visual bank; 0 forgets all frames but the current one.
+        query: most slots of each query bank; 0 for no query banks.
+        positions: when the time of a frame is added to it: as it is written to the bank, as the released code does, or
+            each time it is read, so that the embedding of every slot gets gradients.
+        cached: keep projected keys and values with each slot, merged as the slots are, instead of projecting all again.
+        first: whether the first layer has a query bank. What it takes in is the same at every frame, so without dropout
+            its bank changes nothing.
+        reduce: how a bank over its limit is made shorter.
+    """
+
+    visual: int = 20
+    query: int = 20
+    positions: Literal["write", "read"] = "read"
+    cached: bool = True
+    first: bool = False
+    reduce: Reduce = compress
+
+    def __post_init__(self) -> None:
+        if self.visual < 0 or self.query < 0:
+            raise ValueError(f"a bank has 0 slots or more, got {self.visual=} {self.query=}")
+        if self.positions not in ("write", "read"):
+            raise ValueError(f'positions is "write" or "read", got {self.positions!r}')
+
+
+OFFICIAL = Memory(positions="write", cached=False, first=True)
+"""As the released code computes it."""
+
+
+@dataclass(frozen=True, eq=False)
+class Words:
+    """A question in the Q-Former's own tokens, and which of them are words."""
+
+    ids: Int[Tensor, "B L"]
+    real: Bool[Tensor, "B L"]
+
+
+@dataclass(frozen=True, eq=False)
+class Parts:
+    """The modules that a memory runs on. None of them is changed.
+
+    Attributes:
+        qformer: the Q-Former of an InstructBLIP or BLIP-2 model of transformers.
+        queries: its learned queries `[1, Q, D]`.
+        positions: one vector a time step `[T, C]`; None where the model has none, as plain InstructBLIP.
+    """
+
+    qformer: Any
+    queries: Float[Tensor, "1 Q D"]
+    positions: Float[Tensor, "T C"] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class State:
+    """What is remembered between two frames.
+
+    Attributes:
+        visual: frames; None before the first one, and where nothing is remembered.
+        queries: what each layer took in, first to last; empty before the first frame.
+        frames: how many frames were seen.
+    """
+
+    visual: Bank | None = None
+    queries: tuple[Bank | None, ...] = ()
+    frames: int = 0
+
+    @property
+    def bytes(self) -> int:
+        """What it takes in memory."""
+        return sum(bank.bytes for bank in (self.visual, *self.queries) if bank is not None)
+
+
+Newest = tuple[Float[Tensor, "B N D"], Float[Tensor, "B N D"]]
+"""Projected keys and values of one frame."""
+Seen = Float[Tensor, "B P D"]
+"""The last layer at one frame: the queries, then the words."""
+
+
+def step(
+    parts: Parts,
+    state: State,
+    frame: Float[Tensor, "B N C"],
+    *,
+    words: Words | None,
+    memory: Memory,
+    learn: bool = False,
+) -> tuple[Seen, State]:
+    """What the queries (and words) made of a frame beside all that is remembered, and the memory with that frame in it.
+
+    Args:
+        parts: the modules.
+        state: the memory before this frame; `State()` at the start of a video.
+        frame: its tokens from the vision tower, after the last norm.
+        words: the question; None for a Q-Former that reads none.
+        memory: how to remember; one video keeps to one way of `positions` and `cached`, its limits may change.
+        learn: project all that is remembered again although it is cached, so that gradients reach the projections.
+
+    Source: MA-LMM sections 3.2 and 3.3; official `Blip2VicunaInstruct.generate` and `Qformer.py`, commit ffe9fa9.
+    """
+    count, layers = parts.queries.shape[1], ground.layers(parts.qformer)
+    pictures, visual = _look(parts, state, frame, memory, learn)
+    hidden = ground.embedded(parts.qformer, parts.queries.expand(len(frame), -1, -1), words.ids if words else None)
+    visible = _visible(words, hidden) if words else None
+    banks: list[Bank | None] = []
+    for number, layer in enumerate(layers):
+        bank = state.queries[number] if state.queries else None
+        has_bank = memory.query > 0 and (number > 0 or memory.first)
+        if has_bank:
+            offered, bank = _recall(layer.attention, bank, hidden, memory, time=state.frames, learn=learn)
+        else:
+            offered, bank = ground.projected(layer.attention, hidden), None
+        seen = None if visible is None else visible.repeat(1, offered[0].shape[1] // hidden.shape[1])
+        hidden = ground.attended(layer.attention, hidden, offered, visible=seen)
+        if ground.reads_pictures(layer):
+            hidden = ground.looked(layer, hidden, count, picture=pictures[number])
+        hidden = ground.finished(layer, hidden, count)
+        banks.append(bank)
+    return hidden, State(visual, tuple(banks), state.frames + 1)
+
+
+def watched(
+    parts: Parts,
+    frames: Iterable[Float[Tensor, "B N C"]],
+    *,
+    words: Words | None,
+    memory: Memory,
+    state: State | None = None,
+) -> tuple[Seen, State]:
+    """The last frame of a video seen with all before it in memory, and the memory after it.
+
+    Gradients flow through the last frame alone. They are what the whole loop would give: what is remembered is cut off
+    from them there as well.
+
+    Raises:
+        ValueError: there are no frames.
+    """
+    now, last = state or State(), None
+    for frame in frames:
+        if last is not None:
+            with torch.no_grad():
+                now = step(parts, now, last, words=words, memory=memory)[1]
+        last = frame
+    if last is None:
+        raise ValueError("no frames to watch")
+    learn = torch.is_grad_enabled()
+    return step(parts, now, last, words=words, memory=memory, learn=learn)
+
+
+def apart(parts: Parts, frames: Float[Tensor, "B T N C"], *, words: Words | None) -> Float[Tensor, "B K D"]:
+    """The queries of each frame alone, without memory and positions, one frame after the other (`K = T Q`).
+
+    Source: official `memory_bank_length = 0`.
+    """
+    nothing = Memory(visual=0, query=0)
+    bare = replace(parts, positions=None)
+    seen = [step(bare, State(), frame, words=words, memory=nothing)[0] for frame in frames.unbind(1)]
+    return torch.cat([one[:, : parts.queries.shape[1]] for one in seen], 1)
+
+
+def _look(
+    parts: Parts, state: State, frame: Float[Tensor, "B N C"], memory: Memory, learn: bool
+) -> tuple[dict[int, KeysValues], Bank | None]:
+    """What each reading layer can attend to, by its number, and the visual bank with this frame in it."""
+    table, time, old = parts.positions, float(state.frames), state.visual
+    if table is not None and memory.positions == "write":
+        frame, table = place(frame, table, time), None
+    layers = enumerate(ground.layers(parts.qformer))
+    readers = {number: layer.crossattention for number, layer in layers if ground.reads_pictures(layer)}
+    pairs = {number: ground.projected(reader, frame) for number, reader in readers.items() if memory.cached}
+    if memory.cached and not learn:
+        offered = _cached(old, pairs, readers, table, time)
+    else:
+        shown = _with_positions(old, frame, table, time)
+        offered = {number: ground.projected(reader, shown) for number, reader in readers.items()}
+    if memory.visual == 0:
+        return offered, None
+    kept = tuple(part.detach() for pair in pairs.values() for part in pair)
+    bank = push(old, frame.detach(), memory.visual, time=time, cached=kept, reduce=memory.reduce)
+    return offered, bank
+
+
+def _with_positions(
+    bank: Bank | None, frame: Float[Tensor, "B N C"], table: Float[Tensor, "T C"] | None, time: float
+) -> Float[Tensor, "B K C"]:
+    """All slots and the frame as tokens, each with the embedding of its time."""
+    if table is None:
+        return frame if bank is None else torch.cat([bank.flat, frame], 1)
+    newest = place(frame, table, rescaled(time, time, len(table)))
+    if bank is None:
+        return newest
+    old = bank.values + at_times(table, rescaled(bank.times, time, len(table)))
+    return torch.cat([old.flatten(1, 2), newest], 1)
+
+
+def _cached(
+    bank: Bank | None,
+    pairs: dict[int, Newest],
+    readers: dict[int, Any],
+    table: Float[Tensor, "T C"] | None,
+    time: float,
+) -> dict[int, KeysValues]:
+    """Keys and values of all slots out of the cache, and of the frame; positions are projected apart, they are few."""
+    offered = {}
+    for place_in_cache, (number, (key, value)) in enumerate(pairs.items()):
+        inner = readers[number].attention
+        both = []
+        for half, (newest, linear) in enumerate(((key, inner.key), (value, inner.value))):
+            old = bank.cached[2 * place_in_cache + half] if bank is not None else None
+            shift = None if table is None else table @ linear.weight.T
+            both.append(_timed(old, newest, bank, shift, time))
+        offered[number] = (both[0], both[1])
+    return offered
+
+
+def _timed(
+    old: Float[Tensor, "B M N D"] | None,
+    newest: Float[Tensor, "B N D"],
+    bank: Bank | None,
+    shift: Float[Tensor, "T D"] | None,
+    time: float,
+) -> Float[Tensor, "B K D"]:
+    if shift is not None:
+        newest = place(newest, shift, rescaled(time, time, len(shift)))
+        if old is not None and bank is not None:
+            old = old + at_times(shift, rescaled(bank.times, time, len(shift)))
+    return newest if old is None else torch.cat([old.flatten(1, 2), newest], 1)
+
+
+def _recall(
+    attention: Any, bank: Bank | None, hidden: Float[Tensor, "B P D"], memory: Memory, *, time: int, learn: bool
+) -> tuple[KeysValues, Bank | None]:
+    """What a self-attention can attend to, and its bank with this frame in it."""
+    own = ground.projected(attention, hidden) if memory.cached else None
+    if own is not None and (bank is None or not learn):
+        offered = own if bank is None else _behind(bank, own)
+    else:
+        offered = ground.projected(attention, hidden if bank is None else torch.cat([bank.flat, hidden], 1))
+    kept = () if own is None else (own[0].detach(), own[1].detach())
+    newest = hidden.detach()
+    return offered, push(bank, newest, memory.query, time=float(time), cached=kept, reduce=memory.reduce)
+
+
+def _behind(bank: Bank, own: Newest) -> KeysValues:
+    keys, values = (torch.cat([old.flatten(1, 2), new], 1) for old, new in zip(bank.cached, own, strict=True))
+    return keys, values
+
+
+def _visible(words: Words, hidden: Float[Tensor, "B P D"]) -> Bool[Tensor, "B P"]:
+    always = words.real.new_ones(len(words.real), hidden.shape[1] - words.real.shape[1])
+    return torch.cat([always, words.real], 1)

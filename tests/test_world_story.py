@@ -169,6 +169,35 @@ def test_next_and_before_follow_the_order_of_events():
             assert step == (1 if sample.kind == "TN" else -1)
 
 
+def test_how_where_and_meanwhile_say_what_the_pieces_show():
+    told = Counter()
+    for seed in range(300):
+        story = world.tell(seed)
+        acts = {act.span.start_seconds: act for act in story.events}
+        for sample in world.story_questions(story, kinds=("CH", "TC", "DL", "Feasibility")):
+            act = acts[sample.spans[0].start_seconds]
+            told[sample.kind] += 1
+            if sample.kind == "CH":
+                towards = np.array(act.pieces[-1].path[:2]) - np.array(act.pieces[0].path[:2])
+                side = {(1, 0): "left", (-1, 0): "right", (0, 1): "above", (0, -1): "below"}[
+                    tuple(np.sign(towards.round(6)))
+                ]
+                assert (sample.answer == "it does not") == (act.kind == "follow")
+                assert act.kind == "follow" or sample.answer.endswith(side)
+            elif sample.kind == "DL":
+                x, y = act.pieces[0].path[:2]
+                told[sample.answer] += 1
+                assert ("left" in sample.answer) == (x < 0.36)
+                assert ("right" in sample.answer) == (x > 0.64)
+                assert ("top" in sample.answer) == (y < 0.36)
+                assert ("bottom" in sample.answer) == (y > 0.64)
+            else:
+                assert sample.answer.removeprefix("the ") in (act.actor, act.other)
+                assert sample.answer.removeprefix("the ") not in sample.question.text
+            assert sample.clip is None or sample.clip.end_seconds < act.turn_seconds
+    assert len(told) == 9
+
+
 def test_exports_are_read_back_by_the_readers_of_the_benchmarks(tmp_path):
     stories = [world.tell(seed) for seed in range(12)]
     export(stories, tmp_path)
@@ -181,8 +210,8 @@ def test_exports_are_read_back_by_the_readers_of_the_benchmarks(tmp_path):
         assert (sample.spans[0].start_seconds, sample.spans[0].end_seconds) == pytest.approx(
             (original.spans[0].start_seconds, original.spans[0].end_seconds)
         )
-    assert {s.kind for s in grounded} >= {"CW", "TN", "TP"}
-    assert {s.kind for s in star.read(tmp_path / "star.json")} == set(star.KINDS) - {"Feasibility"}
+    assert {s.kind for s in grounded} >= {"CW", "CH", "TN", "TP", "TC", "DC", "DL"}
+    assert {s.kind for s in star.read(tmp_path / "star.json")} == set(star.KINDS)
     assert [p.text for p in retrieval.msrvtt(tmp_path / "msrvtt.csv")] == [s.caption for s in stories]
     assert [s.answer for s in activities.breakfast(tmp_path / "breakfast.json")] == [s.activity for s in stories]
     for sample in activities.coin(tmp_path / "coin.json"):

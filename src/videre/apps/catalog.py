@@ -13,6 +13,7 @@ COMMANDS = {
     "ground": ("videre.apps.grounding:command", "Find when and where an answer lies, step by step."),
     "report": ("videre.apps.reporting:command", "Turn evidence records into one HTML page."),
     "score": ("videre.apps.scoring:command", "Score prediction files that others published."),
+    "select": ("videre.apps.selecting:command", "Choose the frames that a question needs; show scores."),
     "star": ("videre.apps.starring:command", "Train on labelled videos by verified answers."),
     "train": ("videre.apps.training:command", "Train what a method needs, as a recipe says."),
     "world": ("videre.apps.worlds:command", "Write videos of the generated world with their truth."),
@@ -77,12 +78,22 @@ grouping of the questions.
 """
 
 SELECTORS = {
+    "aks": "videre.apps.frame_selectors:aks",
+    "bolt": "videre.apps.frame_selectors:bolt",
+    "focus": "videre.apps.frame_selectors:focus",
+    "mdp3": "videre.apps.frame_selectors:mdp3",
     "msr-vir": "videre.apps.grounding:selector",
+    "nms": "videre.apps.frame_selectors:nms",
+    "q-frame": "videre.apps.frame_selectors:q_frame",
+    "top-k": "videre.apps.frame_selectors:top_k",
     "uniform": "videre.video.sample:uniform",
+    "wfs-sb": "videre.apps.frame_selectors:wfs_sb",
 }
-"""Selector name -> the function that makes it from its settings (`uniform:k=8`)."""
+"""Selector name -> the function that makes it from its settings (`uniform:k=8`, `aks:clip=MODEL`)."""
 
-MODELS: dict[str, str] = {}
+MODELS: dict[str, str] = {
+    "ma-lmm": "videre.apps.remembering:model",
+}
 """Model prefix -> the function that loads one from what stands after it (`ma-lmm:FOLDER`)."""
 
 TRAINERS: dict[str, str] = {}

@@ -51,7 +51,7 @@ def selector(text: str, *, k: int | None = None) -> Selector:
     """The selector that `NAME`, `NAME:key=value,...` or `file.py:function` stands for.
 
     Args:
-        text: as typed after `--select`.
+        text: as typed after `--select`; a folder or hub id is a trained frame selector.
         k: the number of frames, where the text does not set it and the selector takes one.
 
     Raises:
@@ -61,6 +61,8 @@ def selector(text: str, *, k: int | None = None) -> Selector:
     if name not in SELECTORS:
         if _is_own(text):
             return own(text)
+        if "/" in name or Path(name).is_dir():
+            return _trained(name, rest, k)
         raise ConfigError(f"no selector {name!r}{_nearest(name, SELECTORS)}; or give your own as file.py:function")
     settings = _settings(rest, text)
     if k is not None:
@@ -70,6 +72,18 @@ def selector(text: str, *, k: int | None = None) -> Selector:
     except (TypeError, ValueError) as error:
         raise ConfigError(f"selector {text!r}: {error}") from error
     select.name = ",".join([name, *(f"{key}={value}" for key, value in settings.items())]).replace(",", ":", 1)
+    return select
+
+
+def _trained(name: str, rest: str, k: int | None) -> Selector:
+    """A trained frame selector by its folder or hub id."""
+    from videre.apps.frame_selectors import trained
+
+    settings = _settings(rest, name)
+    if k is not None:
+        settings.setdefault("k", k)
+    select: Any = trained(name, **settings)
+    select.name = f"{name}:{rest}" if rest else name
     return select
 
 

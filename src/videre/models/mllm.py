@@ -4,28 +4,26 @@
 >>> model.answer([video.at([0.0, 1.5, 3.0])], Question("What falls?"))  # doctest: +SKIP
 """
 
-import sys
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from typing import Any, cast, get_args
 
 import numpy as np
 from jaxtyping import Float
 
 from videre import compat
-from videre.errors import NO_INPUT, NO_MODEL, ModelError
+from videre.errors import ModelError
 from videre.types import JSON, Answer, Frames, Question
 
 compat.need_hf()
 
 import torch  # noqa: E402
 import transformers  # noqa: E402
-from transformers.utils import logging  # noqa: E402
 
 from videre.models.handover import Handover  # noqa: E402
+from videre.models.loading import card, checked_device, load_errors, load_network  # noqa: E402
 from videre.models.prompt import Prompter, check_length  # noqa: E402
 from videre.models.session import Loaded, Watched, extended, memory_named, on_device  # noqa: E402
-from videre.models.weights import Checkpoint, check_loaded, find, fingerprint  # noqa: E402
+from videre.models.weights import Checkpoint, find  # noqa: E402
 from videre.options import listed  # noqa: E402
 
 
@@ -88,6 +86,36 @@ class TransformersMLLM:
         """A session that has read these frames once; each further question costs only its own tokens."""
         return Watched(self._loaded, self._loaded.prompter.read(frames))
 
+    def next_tokens(
+        self, chunk: Frames, text: str, wanted: Sequence[int], *, start: str = "", batch: int = 16
+    ) -> Float[np.ndarray, "T K"]:
+        """Log-probabilities of some tokens as the next one, for each frame shown alone with the same text.
+
+        Args:
+            chunk: frames; each is a prompt of its own, `batch` of them are read at once.
+            text: the prompt beside each frame.
+            wanted: the tokens.
+            start: the reply so far.
+            batch: frames a forward pass.
+        """
+        pieces = [
+            self._next_tokens(Frames(chunk.pixels[i : i + batch], chunk.seconds[i : i + batch]), text, start)[:, wanted]
+            for i in range(0, len(chunk), batch)
+        ]
+        return np.concatenate(pieces) if pieces else np.zeros((0, len(wanted)))
+
+    def each(self, frame: Frames) -> Watched:
+        """A session on one frame, shown as a picture without a time, as `next_tokens` shows it."""
+        return Watched(self._loaded, self._loaded.prompter.each(frame))
+
+    def _next_tokens(self, chunk: Frames, text: str, start: str) -> Float[np.ndarray, "T V"]:
+        prompter = self._loaded.prompter
+        prompt = prompter.each(chunk)
+        rest = [*prompter.question(prompt, text), *prompter.reply(start)]
+        with self._loaded.turn():
+            logits = self._forward(prompt, rest, keep=1)[:, -1]
+            return torch.log_softmax(logits.float(), -1).double().cpu().numpy()
+
     def prompt(self, frames: Iterable[Frames], question: Question) -> str:
         """The whole prompt as the model reads it, decoded back; a run of placeholders is told once, with its count."""
         prompter = self._loaded.prompter
@@ -95,14 +123,18 @@ class TransformersMLLM:
 
     def _logits(self, prompt: Any, rest: Sequence[int], *, keep: int) -> Float[torch.Tensor, "K V"]:
         """Logits of the last `keep` positions of head and rest, read at once without a cache."""
+        return self._forward(prompt, rest, keep=keep)[0]
+
+    def _forward(self, prompt: Any, rest: Sequence[int], *, keep: int) -> Float[torch.Tensor, "B K V"]:
+        """As `_logits`, for every row of a batch of heads; the rest is the same for all."""
         inputs = on_device(prompt, self.network)
-        head = torch.as_tensor(prompt.inputs["input_ids"]).to(self.network.device)
-        inputs["input_ids"] = torch.cat([head, torch.tensor([list(rest)], device=head.device)], 1)
+        heads = torch.as_tensor(prompt.inputs["input_ids"]).to(self.network.device)
+        inputs["input_ids"] = torch.cat([heads, torch.tensor([list(rest)] * len(heads), device=heads.device)], 1)
         inputs["attention_mask"] = torch.ones_like(inputs["input_ids"])
         if "mm_token_type_ids" in inputs:
             inputs["mm_token_type_ids"] = extended(inputs["mm_token_type_ids"], len(rest))
         check_length(inputs["input_ids"].shape[1], self.network.config)
-        return self.network(**inputs, use_cache=False, logits_to_keep=keep).logits[0]
+        return self.network(**inputs, use_cache=False, logits_to_keep=keep).logits
 
 
 def load(
@@ -131,16 +163,16 @@ def load(
     Raises:
         ModelError: not found or not installed (exit 5), not allowed (exit 7), not whole (exit 3).
     """
-    device, number = _device(device), _dtype(dtype)
+    device = checked_device(device)
     if handover not in get_args(Handover):
         raise ValueError(f"handover is one of {', '.join(get_args(Handover))}, got {handover!r}")
     checkpoint = find(name_or_path, revision=revision, trust_remote_code=trust_remote_code)
     with load_errors(checkpoint):
         processor = load_processor(checkpoint)
-        network = _load_network(checkpoint, device=device, dtype=number)
+        network = _load_network(checkpoint, device=device, dtype=dtype)
     prompter = Prompter(processor, handover=cast(Handover, handover), frame_px=frame_px)
-    card = _card(checkpoint, network, handover)
-    return TransformersMLLM(network, prompter, name=name_or_path, card=card, answer_tokens=answer_tokens)
+    told = card(checkpoint, network, handover=handover, torchvision=compat.ensure_torchvision())
+    return TransformersMLLM(network, prompter, name=name_or_path, card=told, answer_tokens=answer_tokens)
 
 
 def load_processor(checkpoint: Checkpoint) -> Any:
@@ -153,91 +185,8 @@ def load_processor(checkpoint: Checkpoint) -> Any:
     return processor
 
 
-def _load_network(checkpoint: Checkpoint, *, device: str, dtype: Any) -> Any:
-    with memory_named(), _bars_on_terminals():
-        network, report = transformers.AutoModelForMultimodalLM.from_pretrained(
-            checkpoint.folder,
-            dtype=dtype,
-            device_map=device,
-            use_safetensors=True,
-            trust_remote_code=checkpoint.trusted,
-            local_files_only=True,
-            output_loading_info=True,
-            ignore_mismatched_sizes=True,  # So that the report lists them all; `check_loaded` then refuses.
-        )
-    check_loaded(network, report, checkpoint=checkpoint)
+def _load_network(checkpoint: Checkpoint, *, device: str, dtype: str) -> Any:
+    network = load_network(transformers.AutoModelForMultimodalLM, checkpoint, device=device, dtype=dtype)
     if network.config.is_encoder_decoder:
         raise ModelError(f"{checkpoint.id}: {type(network).__name__} is not a decoder-only model", code="load")
-    return network.eval()
-
-
-@contextmanager
-def _bars_on_terminals() -> Iterator[None]:
-    """Lets the library draw its progress bars on a terminal only: in a log or a pipe they are noise."""
-    draws = logging.is_progress_bar_enabled()
-    if draws and not sys.stderr.isatty():
-        logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        if draws:
-            logging.enable_progress_bar()
-
-
-def _card(checkpoint: Checkpoint, network: Any, handover: str) -> dict[str, JSON]:
-    return {
-        "id": checkpoint.id,
-        "revision": fingerprint(checkpoint),
-        "class": type(network).__name__,
-        "dtype": str(network.dtype).removeprefix("torch."),
-        "device": str(network.device),
-        "handover": handover,
-        "torch": torch.__version__,
-        "transformers": transformers.__version__,
-        "torchvision": compat.ensure_torchvision(),
-    }
-
-
-def _device(wanted: str) -> str:
-    if wanted == "auto":
-        return "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
-    if wanted in ("balanced", "sequential"):
-        return wanted
-    try:
-        kind = torch.device(wanted).type
-    except RuntimeError as error:
-        raise ValueError(f"device is auto, cpu, cuda, cuda:1, mps or balanced, got {wanted!r}") from error
-    if (kind == "cuda" and not torch.cuda.is_available()) or (kind == "mps" and not torch.backends.mps.is_available()):
-        raise ModelError(f"this torch ({torch.__version__}) sees no {kind} device: pass device='cpu'", code="device")
-    return wanted
-
-
-def _dtype(wanted: str) -> Any:
-    if wanted in ("auto", "float32", "bfloat16", "float16"):
-        return wanted if wanted == "auto" else getattr(torch, wanted)
-    raise ValueError(f"dtype is auto, float32, bfloat16 or float16, got {wanted!r}")
-
-
-@contextmanager
-def load_errors(checkpoint: Checkpoint) -> Iterator[None]:
-    """Turns what the libraries raise while loading into a `ModelError` of one line."""
-    try:
-        yield
-    except ModelError:
-        raise
-    except ImportError as error:
-        message = f"{checkpoint.id} needs a package that is not installed ({_line(error)}): {compat.INSTALL}"
-        raise ModelError(message, code="no_hf") from error
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError) as error:
-        unknown = "model type" in str(error) or "Unrecognized" in str(error)
-        hint = f"; transformers {transformers.__version__} may not know this family" if unknown else ""
-        raise ModelError(
-            f"{checkpoint.id} could not be loaded: {_line(error)}{hint}",
-            code="load",
-            exit_code=NO_MODEL if unknown else NO_INPUT,
-        ) from error
-
-
-def _line(error: BaseException) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return (lines or [type(error).__name__])[0][:300]
+    return network

@@ -21,7 +21,19 @@ from jinja2 import TemplateError  # noqa: E402
 from transformers.video_utils import VideoMetadata  # noqa: E402
 
 from videre.errors import USAGE, ModelError  # noqa: E402
-from videre.models.handover import Abilities, Handed, Handover, Mode, choose, clock, hand_over, kept, mark, shrink  # noqa: E402
+from videre.models.handover import (  # noqa: E402
+    Abilities,
+    Handed,
+    Handover,
+    Mode,
+    choose,
+    clock,
+    hand_over,
+    kept,
+    mark,
+    shrink,
+    upright,
+)
 from videre.types import Frames  # noqa: E402
 
 QUESTION = "VIDERE-QUESTION"
@@ -139,6 +151,17 @@ class Prompter:
         cut = marks[-1].end() if marks else 0
         inputs = self._process(before[:cut], handed) if cut else {"input_ids": np.zeros((1, 0), np.int64)}
         return Prompt(inputs, marks[-1][0] if marks else "", before[cut:], tail, mode, frames)
+
+    def each(self, chunk: Frames) -> Prompt:
+        """The heads of a batch, one a frame: each shows its frame alone, as a picture without a time."""
+        chunk = shrink(chunk, self.frame_px)
+        alone = [{"type": "image"}, {"type": "text", "text": QUESTION}]
+        before, _, tail = self._render(alone).partition(QUESTION)
+        anchor = list(self._special.finditer(before))[-1]
+        text = before[: anchor.end()]
+        given = {"text": [text] * len(chunk), "images": [[picture] for picture in upright(chunk)]}
+        inputs = dict(self.processor(**given, return_tensors="pt", add_special_tokens=not self._starts_with_bos(text)))
+        return Prompt(inputs, anchor[0], before[anchor.end() :], tail, "images", len(chunk))
 
     def _process(self, text: str, handed: Handed) -> dict[str, Any]:
         given: dict[str, Any] = {"text": [text], "return_tensors": "pt"}

@@ -114,6 +114,12 @@ class Watched:
         with self.loaded.turn(), self._prefix() as cache:
             return self._step(self.loaded.prompter.question(self.prompt, text), cache)
 
+    def next_token(self, text: str, *, start: str = "") -> Float[torch.Tensor, " V"]:
+        """Log-probabilities of the token that follows a prompt and the beginning of its reply."""
+        ids = [*self.loaded.prompter.question(self.prompt, text), *self.loaded.prompter.reply(start)]
+        with self.loaded.turn(), self._prefix() as cache:
+            return self._step(ids, cache)[-1]
+
     def run(self, ids: Sequence[int]) -> dict[str, JSON]:
         """What the run card says of one question: the model, the way frames went in, a hash of the whole prompt."""
         whole = np.array([*self._ids[0].tolist(), *ids], np.int64)
@@ -213,8 +219,8 @@ def on_device(prompt: Prompt, network: Any) -> dict[str, Any]:
 
 
 def extended(types: torch.Tensor, count: int) -> torch.Tensor:
-    """Token types `[1, N]` with `count` text tokens (0) after them."""
-    return torch.cat([types, types.new_zeros(1, count)], 1)
+    """Token types `[B, N]` with `count` text tokens (0) after them."""
+    return torch.cat([types, types.new_zeros(len(types), count)], 1)
 
 
 def _read(network: Any, prompt: Prompt) -> tuple[DynamicCache, torch.Tensor | None]:

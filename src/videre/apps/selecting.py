@@ -1,0 +1,99 @@
+"""`videre select VIDEO QUESTION`: the moments that a question needs, with their scores, without asking a model."""
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from videre.apps import printing
+from videre.record import Record, video_facts
+from videre.types import Answer, Evidence, Question, Selector, Step, Usage, Video
+
+
+@click.command("select")
+@click.argument("video")
+@click.argument("question")
+@click.option(
+    "-s", "--select", "selectors", multiple=True, default=("uniform",), show_default=True,
+    help="NAME:key=value,..., a trained selector's folder, or FILE.py:FUNCTION; several are shown side by side.",
+)  # fmt: skip
+@click.option("-k", "--frames", type=click.IntRange(1, 10_000), default=8, show_default=True, help="Frames to choose.")
+@click.option("--sheet", type=click.Path(path_type=Path, dir_okay=False), help="Picture of the chosen frames.")
+@click.option("--report", type=click.Path(path_type=Path, dir_okay=False), help="HTML page, selectors side by side.")
+@click.option("--json", "as_json", is_flag=True, help="One evidence record a selector on standard output.")
+def command(
+    video: str,
+    question: str,
+    selectors: Sequence[str],
+    frames: int,
+    sheet: Path | None,
+    report: Path | None,
+    as_json: bool,
+) -> None:
+    """Choose the frames that a question needs, and show their times and scores.
+
+    \b
+    videre select clip.mp4 "who opens the door?" -k 8 -s uniform -s aks:clip=openai/clip-vit-base-patch32
+    """
+    from videre.apps import naming
+    from videre.apps.inputs import checked_question
+    from videre.video.open import open_video
+
+    asked = checked_question(question, (), "the question")
+    chosen = {text: naming.selector(text, k=frames) for text in selectors}
+    with open_video(video) as opened:
+        records = [_record(opened, asked, text, select) for text, select in chosen.items()]
+        if sheet is not None:
+            _sheet(opened, records, sheet)
+    if report is not None:
+        from videre import report as pages
+
+        pages.write(records, report)
+    for record in records:
+        click.echo(printing.as_json(record) if as_json else "\n".join(_lines(record)))
+
+
+def _record(video: Video, question: Question, text: str, select: Selector) -> Record:
+    started = time.perf_counter()
+    evidence = select(video, question)
+    spent_ms = round((time.perf_counter() - started) * 1e3, 1)
+    steps = evidence.steps or (Step("select", {"selector": text}, list(evidence.seconds), spent_ms),)
+    told = Evidence(evidence.seconds, evidence.scores, evidence.spans, evidence.boxes, steps, evidence.scored)
+    count = f"{len(evidence.seconds)} frames by {text}"
+    usage = Usage(len(evidence.seconds), milliseconds=spent_ms)
+    answer = Answer(count, evidence=told, usage=usage, run={"selector": text, "model": {"id": text}})
+    return Record(f"{Path(video.path).name} {text}", video_facts(video), question, answer)
+
+
+def _lines(record: Record) -> list[str]:
+    answer: Any = record.answer
+    evidence = answer.evidence
+    scores = evidence.scores or (None,) * len(evidence.seconds)
+    known = f", {len(evidence.scored.seconds)} candidates scored" if evidence.scored else ""
+    head = (
+        f"{click.style(printing.printable(answer.text), bold=True)}  ({answer.usage.milliseconds / 1e3:.2f} s{known})"
+    )
+    rows = [
+        f"  {printing.clock(seconds)}" + ("" if score is None else f"  {score:.4f}")
+        for seconds, score in zip(evidence.seconds, scores, strict=True)
+    ]
+    return [head, *rows]
+
+
+def _sheet(video: Video, records: Sequence[Record], path: Path) -> None:
+    """The chosen frames, a band of rows for each selector, in the order of the command."""
+    from PIL import Image
+
+    from videre.video.draw import contact_sheet
+    from videre.video.look import look
+
+    bands = [contact_sheet(look(video, record.evidence, size_px=320)) for record in records]
+    sheet = Image.new("RGB", (max(band.width for band in bands), sum(band.height for band in bands)), "#202428")
+    top = 0
+    for band in bands:
+        sheet.paste(band, (0, top))
+        top += band.height
+    path.parent.mkdir(parents=True, exist_ok=True)
+    sheet.save(path)

@@ -19,9 +19,9 @@ compat.need_hf()
 import torch  # noqa: E402
 import transformers  # noqa: E402
 
-from videre.models.mllm import load_errors  # noqa: E402
+from videre.models.loading import card, checked_device, checked_dtype, load_errors, load_network  # noqa: E402
 from videre.models.session import memory_named  # noqa: E402
-from videre.models.weights import Checkpoint, check_loaded, find, fingerprint  # noqa: E402
+from videre.models.weights import Checkpoint, find  # noqa: E402
 
 BATCH = 32
 """Pictures, or texts, that go through the network at once."""
@@ -94,26 +94,24 @@ class ClipEncoder:
             return unit(self.network.get_text_features(**self.tokens(texts)).pooler_output)
 
 
-def load(
-    name_or_folder: str, *, device: str | None = None, dtype: str | None = None, revision: str | None = None
-) -> ClipEncoder:
+def load(name_or_folder: str, *, device: str = "auto", dtype: str = "auto", revision: str | None = None) -> ClipEncoder:
     """An encoder from a folder or the hub: a CLIP, SigLIP or SigLIP 2 checkpoint of transformers.
 
     Args:
         name_or_folder: a folder with `config.json` and `*.safetensors`, or the id of a model on the hub.
-        device: `cpu`, `cuda:1`, ...; None takes a GPU where there is one.
-        dtype: `float32`, `bfloat16`, `float16`; None takes that of the checkpoint.
+        device: `auto` (a GPU where there is one), `cpu`, `cuda:1`, ...
+        dtype: `auto` (as in the checkpoint), `float32`, `bfloat16`, `float16`.
         revision: a commit, branch or tag of the hub.
 
     Raises:
         ModelError: not found or no such encoder (exit 5), not allowed (7), not whole (3).
     """
+    place, number = checked_device(device), checked_dtype(dtype)
     checkpoint = find(name_or_folder, revision=revision, trust_remote_code=False)
     with load_errors(checkpoint):
-        network = _network(checkpoint, dtype or "auto")
+        network = _network(checkpoint, place, number)
         processor = transformers.AutoProcessor.from_pretrained(checkpoint.folder, local_files_only=True)
-        network.to(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-    return ClipEncoder(network, processor, name=name_or_folder, card=_card(checkpoint, network))
+    return ClipEncoder(network, processor, name=name_or_folder, card=card(checkpoint, network))
 
 
 def unit(vectors: torch.Tensor) -> np.ndarray:
@@ -130,30 +128,11 @@ def parts(count: int, size: int = BATCH) -> Iterator[slice]:
     return (slice(start, start + size) for start in range(0, count, size))
 
 
-def _network(checkpoint: Checkpoint, dtype: str) -> Any:
+def _network(checkpoint: Checkpoint, device: str, dtype: Any) -> Any:
     config = transformers.AutoConfig.from_pretrained(checkpoint.folder, local_files_only=True)
     if config.model_type not in ("clip", *PADDED):
         raise ModelError(
             f"{checkpoint.id} is {config.model_type!r}, no encoder of pictures and texts: pass a CLIP or SigLIP",
             code="no_encoder",
         )
-    network, report = transformers.AutoModel.from_pretrained(
-        checkpoint.folder,
-        dtype=dtype,
-        use_safetensors=True,
-        local_files_only=True,
-        output_loading_info=True,
-        ignore_mismatched_sizes=True,  # So that the report lists them all; `check_loaded` then refuses.
-    )
-    check_loaded(network, report, checkpoint=checkpoint)
-    return network.eval()
-
-
-def _card(checkpoint: Checkpoint, network: Any) -> dict[str, JSON]:
-    return {
-        "id": checkpoint.id,
-        "revision": fingerprint(checkpoint),
-        "class": type(network).__name__,
-        "dtype": str(network.dtype).removeprefix("torch."),
-        "transformers": transformers.__version__,
-    }
+    return load_network(transformers.AutoModel, checkpoint, device=device, dtype=dtype)

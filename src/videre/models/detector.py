@@ -17,9 +17,9 @@ compat.need_hf()
 import torch  # noqa: E402
 import transformers  # noqa: E402
 
-from videre.models.mllm import load_errors  # noqa: E402
+from videre.models.loading import card, checked_device, load_errors, load_network  # noqa: E402
 from videre.models.session import memory_named  # noqa: E402
-from videre.models.weights import check_loaded, find, fingerprint  # noqa: E402
+from videre.models.weights import find  # noqa: E402
 
 DOTTED = ("grounding-dino", "mm-grounding-dino")
 """Families that read lower-case phrases, each ended by a dot."""
@@ -63,7 +63,7 @@ class Detector:
 
 
 def load(
-    name_or_folder: str, *, device: str | None = None, revision: str | None = None, min_score: float = 0.25
+    name_or_folder: str, *, device: str = "auto", revision: str | None = None, min_score: float = 0.25
 ) -> Detector:
     """A detector from a folder or the hub.
 
@@ -71,21 +71,16 @@ def load(
         ModelError: not found or no such detector (exit 5), not allowed (7), not whole (3).
     """
     checkpoint = find(name_or_folder, revision=revision, trust_remote_code=False)
-    family: Any = transformers.AutoModelForZeroShotObjectDetection
     with load_errors(checkpoint):
         config = transformers.AutoConfig.from_pretrained(checkpoint.folder, local_files_only=True)
         if config.model_type not in FAMILIES:
             raise ModelError(
                 f"{checkpoint.id} is {config.model_type!r}, no detector: pass one of {', '.join(FAMILIES)}"
             )
-        network, report = family.from_pretrained(
-            checkpoint.folder, use_safetensors=True, local_files_only=True, output_loading_info=True
-        )
-        check_loaded(network, report, checkpoint=checkpoint)
+        family = transformers.AutoModelForZeroShotObjectDetection
+        network = load_network(family, checkpoint, device=checked_device(device))
         processor = transformers.AutoProcessor.from_pretrained(checkpoint.folder, local_files_only=True)
-    network = network.eval().to(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-    card: dict[str, JSON] = {"id": checkpoint.id, "revision": fingerprint(checkpoint), "class": type(network).__name__}
-    return Detector(network, processor, name=name_or_folder, card=card, min_score=min_score)
+    return Detector(network, processor, name=name_or_folder, card=card(checkpoint, network), min_score=min_score)
 
 
 def _sorted(found: Any, size: tuple[int, ...]) -> list[tuple[float, float, float, float]]:

@@ -18,7 +18,8 @@ import torch  # noqa: E402
 import transformers  # noqa: E402
 
 from videre.models.handover import Abilities, Handed, Handover, Mode, choose, hand_over  # noqa: E402
-from videre.models.mllm import load_errors, load_processor  # noqa: E402
+from videre.models.loading import load_errors  # noqa: E402
+from videre.models.mllm import load_processor  # noqa: E402
 from videre.models.prompt import Prompt, Prompter  # noqa: E402
 from videre.models.weights import Checkpoint, find, weight_files  # noqa: E402
 from videre.options import listed  # noqa: E402

@@ -20,7 +20,7 @@ import torch  # noqa: E402
 import transformers  # noqa: E402
 
 from videre.models.handover import Handover  # noqa: E402
-from videre.models.loading import card, checked_device, load_errors, load_network  # noqa: E402
+from videre.models.loading import card, checked_device, checked_dtype, load_errors, load_network  # noqa: E402
 from videre.models.prompt import Prompter, check_length  # noqa: E402
 from videre.models.session import Loaded, Watched, extended, memory_named, on_device  # noqa: E402
 from videre.models.weights import Checkpoint, find  # noqa: E402
@@ -163,13 +163,13 @@ def load(
     Raises:
         ModelError: not found or not installed (exit 5), not allowed (exit 7), not whole (exit 3).
     """
-    device = checked_device(device)
+    device, number = checked_device(device), checked_dtype(dtype)
     if handover not in get_args(Handover):
         raise ValueError(f"handover is one of {', '.join(get_args(Handover))}, got {handover!r}")
     checkpoint = find(name_or_path, revision=revision, trust_remote_code=trust_remote_code)
     with load_errors(checkpoint):
         processor = load_processor(checkpoint)
-        network = _load_network(checkpoint, device=device, dtype=dtype)
+        network = load_decoder(checkpoint, device=device, dtype=number)
     prompter = Prompter(processor, handover=cast(Handover, handover), frame_px=frame_px)
     told = card(checkpoint, network, handover=handover, torchvision=compat.ensure_torchvision())
     return TransformersMLLM(network, prompter, name=name_or_path, card=told, answer_tokens=answer_tokens)
@@ -185,7 +185,8 @@ def load_processor(checkpoint: Checkpoint) -> Any:
     return processor
 
 
-def _load_network(checkpoint: Checkpoint, *, device: str, dtype: str) -> Any:
+def load_decoder(checkpoint: Checkpoint, *, device: str, dtype: Any) -> Any:
+    """The network of an image-text checkpoint; those with an encoder for text are refused."""
     network = load_network(transformers.AutoModelForMultimodalLM, checkpoint, device=device, dtype=dtype)
     if network.config.is_encoder_decoder:
         raise ModelError(f"{checkpoint.id}: {type(network).__name__} is not a decoder-only model", code="load")

@@ -21,9 +21,9 @@ compat.need_hf()
 import torch  # noqa: E402
 import transformers  # noqa: E402
 
-from videre.models.mllm import _bars_on_terminals, _device, _dtype, load_errors  # noqa: E402
+from videre.models.loading import card, checked_device, checked_dtype, load_errors, load_network  # noqa: E402
 from videre.models.session import memory_named  # noqa: E402
-from videre.models.weights import Checkpoint, check_loaded, find, fingerprint  # noqa: E402
+from videre.models.weights import find  # noqa: E402
 
 
 class TextLLM:
@@ -137,7 +137,7 @@ def load(
     Raises:
         ModelError: not found or not installed (exit 5), not allowed (exit 7), not whole (exit 3).
     """
-    place, number = _device(device), _dtype(dtype)
+    place, number = checked_device(device), checked_dtype(dtype)
     checkpoint = find(name_or_path, revision=revision, trust_remote_code=trust_remote_code)
     with load_errors(checkpoint):
         tokenizer = transformers.AutoTokenizer.from_pretrained(
@@ -145,34 +145,5 @@ def load(
         )
         if tokenizer.eos_token_id is None:
             raise ModelError(f"{checkpoint.id}: its tokenizer names no token that ends a reply", code="load")
-        network = _load_network(checkpoint, device=place, dtype=number)
-    return TextLLM(network, tokenizer, name=name_or_path, card=_card(checkpoint, network))
-
-
-def _load_network(checkpoint: Checkpoint, *, device: str, dtype: Any) -> Any:
-    family: Any = transformers.AutoModelForCausalLM
-    with memory_named(), _bars_on_terminals():
-        network, report = family.from_pretrained(
-            checkpoint.folder,
-            dtype=dtype,
-            device_map=device,
-            use_safetensors=True,
-            trust_remote_code=checkpoint.trusted,
-            local_files_only=True,
-            output_loading_info=True,
-            ignore_mismatched_sizes=True,  # So that the report lists them all; `check_loaded` then refuses.
-        )
-    check_loaded(network, report, checkpoint=checkpoint)
-    return network.eval()
-
-
-def _card(checkpoint: Checkpoint, network: Any) -> dict[str, JSON]:
-    return {
-        "id": checkpoint.id,
-        "revision": fingerprint(checkpoint),
-        "class": type(network).__name__,
-        "dtype": str(network.dtype).removeprefix("torch."),
-        "device": str(network.device),
-        "torch": torch.__version__,
-        "transformers": transformers.__version__,
-    }
+        network = load_network(transformers.AutoModelForCausalLM, checkpoint, device=place, dtype=number)
+    return TextLLM(network, tokenizer, name=name_or_path, card=card(checkpoint, network))

@@ -145,6 +145,11 @@ def step(
     return hidden, State(visual, tuple(banks), state.frames + 1)
 
 
+def remembered(parts: Parts, state: State, frame: Float[Tensor, "B N C"], *, memory: Memory) -> State:
+    """The memory with one more frame in its visual bank alone: the Q-Former is not run, so no question is needed."""
+    return State(_look(parts, state, frame, memory, False)[1], (), state.frames + 1)
+
+
 def watched(
     parts: Parts,
     frames: Iterable[Float[Tensor, "B N C"]],

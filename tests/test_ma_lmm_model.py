@@ -13,6 +13,7 @@ from torch.testing import assert_close
 from tiny_blip import BLIPS
 from tiny_models import save as save_checkpoint
 from videre.apps import naming
+from videre.apps.cli import cli
 from videre.data import world
 from videre.errors import ConfigError, ModelError
 from videre.methods.ma_lmm import convert, loading

@@ -15,7 +15,7 @@ from transformers import PreTrainedTokenizerFast
 from videre.data import world
 from videre.data.world.scene import COLOURS, SHAPES, Thing
 
-KINDS = ("shape", "colour", "presence", "direction", "order", "extreme", "count")
+KINDS = ("shape", "colour", "presence", "direction", "order", "first", "last", "count")
 Mini = tuple[str, str, str]
 """Kind, what is asked, and the one token that follows."""
 
@@ -58,7 +58,7 @@ def _orders(clip: world.Clip, things: Sequence[Thing]) -> list[Mini]:
     pairs = [(a.colour, b.colour) for a in things for b in things if a is not b]
     asked: list[Mini] = [("order", f" {a} before {b}", " yes" if place[a] < place[b] else " no") for a, b in pairs]
     if len(things) == len(clip.things) > 1:
-        asked += [("extreme", " first", f" {things[0].colour}"), ("extreme", " last", f" {things[-1].colour}")]
+        asked += [("first", " first", f" {things[0].colour}"), ("last", " last", f" {things[-1].colour}")]
         asked.append(("count", " things", f" {len(things)}"))
     return asked
 

@@ -19,16 +19,16 @@ from videre.options import letter, listed
 from videre.types import Question
 
 WEIGHTS = {
-    "colour": 1.0,
-    "shape": 0.7,
-    "presence": 0.7,
-    "count": 0.5,
-    "order": 1.5,
+    "colour": 0.4,
+    "shape": 0.4,
+    "presence": 0.6,
+    "count": 0.4,
+    "order": 3.0,
     "first": 1.2,
-    "last": 2.2,
-    "direction": 2.4,
-    "motion": 0.8,
-    "describe": 0.4,
+    "last": 3.5,
+    "direction": 1.6,
+    "motion": 0.4,
+    "describe": 0.2,
 }
 LAYOUTS = {"listed": 0.7, "bare": 0.15, "images": 0.15}
 """How frames reach the model, and how often in training."""

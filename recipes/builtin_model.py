@@ -37,7 +37,7 @@ class Layout:
     tower_heads: int = 4
     tower_inner: int = 384
     hidden: int = 256
-    layers: int = 5
+    layers: int = 6
     heads: int = 4
     inner: int = 640
     vocabulary: int = 720

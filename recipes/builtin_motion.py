@@ -1,13 +1,13 @@
-"""Stages 3 to 5: the text side follows things from frame to frame before it is asked about them.
+"""Stages 3 to 6: the text side follows things from frame to frame before it is asked about them.
 
 What a question about motion needs arises on the frame tokens or nowhere: a token must look back at the earlier tokens
 of the same thing and compare places. Left alone, a new text side did not find that in hundreds of batches. It does when
 one head of each of its first two layers starts out looking for what has the same colour (`see_alike`), when places are
 a good part of every token (`write_places`), and when tokens half-way up are held to say which way their thing has moved
-and as which one it came (`Followed`), with one thing on the stage at first.
+and when it came (`Followed`), with one thing on the stage at first.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import builtin_dense as dense
@@ -24,11 +24,20 @@ from videre.data import world
 from videre.data.world.scene import COLOURS, DIRECTIONS, Clip, Thing
 from videre.train.fit import Loss
 
-LAYER = 3
-"""After which layer of the text side a frame token must know its thing's motion and rank."""
+EARLY, HALF_WAY = 2, 3
+"""After which layers of the text side frame tokens are read."""
 MOTIONS = [*DIRECTIONS, ""]
 RANKS = 6
-HARD = ("direction", "extreme")
+MOST_FRAMES = 12
+READINGS = {
+    "came": (EARLY, MOST_FRAMES),
+    "motion": (HALF_WAY, len(MOTIONS)),
+    "rank": (HALF_WAY, RANKS),
+    "newest": (HALF_WAY, 2),
+}
+"""What a frame token must know of its thing -> after which layer, out of how many: on which frame it came, how it
+moves, as which one it came, and whether none has come after it so far."""
+LAST = len(language.WEIGHTS) + dense.KINDS.index("last")
 VISIBLE = 0.12
 """Least way, as a share of the side, after which a motion can be asked for."""
 CELLS = (np.stack(np.meshgrid(np.arange(4), np.arange(4)), -1).reshape(16, 2) + 0.5) / 4
@@ -36,45 +45,74 @@ CELLS = (np.stack(np.meshgrid(np.arange(4), np.arange(4)), -1).reshape(16, 2) + 
 
 
 class Followed(nn.Module):
-    """A model with two readings of its frame tokens half-way up: motion and rank."""
+    """A model with readings of its frame tokens half-way up: `READINGS`, and `when`, the moment it came as one number.
+
+    The number makes later a direction in which one can look for the last; classes alone leave no such direction.
+    """
 
     def __init__(self, model: nn.Module) -> None:
         super().__init__()
         width = model.config.text_config.hidden_size
         self.model = model
-        self.motion, self.rank = nn.Linear(width, len(MOTIONS)), nn.Linear(width, RANKS)
+        self.heads = nn.ModuleDict({name: nn.Linear(width, count) for name, (_, count) in READINGS.items()})
+        self.when = nn.ModuleDict({str(layer): nn.Linear(width, 1) for layer in (EARLY, HALF_WAY)})
 
 
-def loss(weight: float) -> Loss:
-    """Cross-entropy of the replies, and so much of that of the two readings."""
+def loss(readings: Mapping[str, float], last: float) -> Loss:
+    """Cross-entropy of the replies, and so much of each reading.
+
+    Args:
+        readings: a weight for each of `READINGS`, and `when`; left out is 0.
+        last: how much more than others the tiny question for the last thing counts, the hardest of all.
+    """
 
     def told(learner: Followed, batch: dict[str, Tensor]) -> Tensor:
         model, hidden = learner.model, language.states(learner.model, batch)
         wanted = batch["label"] != -100
-        total = F.cross_entropy(model.lm_head(hidden[-1][wanted]).float(), batch["label"][wanted])
-        tokens = model.model.text_model.norm(hidden[LAYER])[batch["ids"] == model.config.image_token_id]
-        for name in ("motion", "rank"):
-            known = batch[name] >= 0
-            if known.any():
-                read = getattr(learner, name)(tokens[known]).float()
-                total = total + 0.5 * weight * F.cross_entropy(read, batch[name][known])
-        return total
+        replies = F.cross_entropy(model.lm_head(hidden[-1][wanted]).float(), batch["label"][wanted], reduction="none")
+        total = (replies * torch.where(batch["kind"][wanted] == LAST, last, 1.0)).mean()
+        frames = batch["ids"] == model.config.image_token_id
+        tokens = {layer: model.model.text_model.norm(hidden[layer])[frames] for layer in (EARLY, HALF_WAY)}
+        return total + _read(learner, batch, tokens, readings)
 
     return told
 
 
+def _read(
+    learner: Followed, batch: dict[str, Tensor], tokens: dict[int, Tensor], weights: Mapping[str, float]
+) -> Tensor:
+    """The loss of all readings that have a weight and something to read."""
+    total = torch.zeros(())
+    for name, (layer, _) in READINGS.items():
+        known = batch[name] >= 0
+        if weights.get(name) and known.any():
+            read = learner.heads[name](tokens[layer][known]).float()
+            total = total + weights[name] * F.cross_entropy(read, batch[name][known])
+    known = batch["came"] >= 0
+    if weights.get("when") and known.any():
+        wanted = batch["came"][known].float() / 8 - 0.35
+        for layer, head in learner.when.items():
+            read = head(tokens[int(layer)][known]).float()[:, 0]
+            total = total + weights["when"] * (read - wanted).square().mean()
+    return total
+
+
 def labels(clip: Clip, times: np.ndarray) -> dict[str, np.ndarray]:
-    """Motion and rank of what each cell of each frame shows, `[T * 16]` each; -100 where nothing or two things are."""
-    motion, rank = (np.full((len(times), 16), -100) for _ in range(2))
+    """The `READINGS` of what each cell of each frame shows, `[T * 16]` each; -100 where nothing or two things are."""
+    told = {name: np.full((len(times), 16), -100) for name in READINGS}
+    came = [int(shown.argmax()) if (shown := thing.shown(times)).any() else MOST_FRAMES for thing in clip.things]
     for k, now in enumerate(times):
         here = [t for t in clip.things if t.shown(times)[k]]
         covered = [np.abs(CELLS - t.centre(times[k : k + 1])[0]).max(-1) < max(0.125, t.radius) for t in here]
         alone = np.sum(covered, axis=0) == 1
         for thing, cells in zip(here, covered, strict=True):
-            rank[k, cells & alone] = min(clip.things.index(thing), RANKS - 1)
+            number, mine = clip.things.index(thing), cells & alone
+            told["rank"][k, mine] = min(number, RANKS - 1)
+            told["came"][k, mine] = min(came[number], MOST_FRAMES - 1)
+            told["newest"][k, mine] = int(min(came[number + 1 :], default=MOST_FRAMES) > k)
             if _has_shown_motion(thing, times, now):
-                motion[k, cells & alone] = MOTIONS.index(thing.direction)
-    return {"motion": motion.ravel(), "rank": rank.ravel()}
+                told["motion"][k, mine] = MOTIONS.index(thing.direction)
+    return {name: values.ravel() for name, values in told.items()}
 
 
 def _has_shown_motion(thing: Thing, times: np.ndarray, now: float) -> bool:
@@ -93,7 +131,8 @@ class Lessons:
         steps: how many batches there are.
         clips: clips a batch.
         asks: questions in sentences a clip.
-        tiny: tiny questions a clip, those on motion and on first and last before others.
+        tiny: tiny questions a clip.
+        hard: kinds of tiny questions that are taken before others.
         frames: how many frames a batch may show; drawn evenly from these.
         single: share of clips with one thing, in the first batch and, from half-way on, in the others.
         seed: first clip seed; every batch has its own.
@@ -105,6 +144,7 @@ class Lessons:
     clips: int
     asks: int
     tiny: int
+    hard: tuple[str, ...]
     frames: tuple[int, ...]
     single: tuple[float, float]
     seed: int
@@ -137,10 +177,11 @@ class Lessons:
         asked = language.texts(language.drafts(clip, times, self.asks, rng), 0.0, rng)
         row = language.encode(self.words, start, asked, bridge=bridge)
         pool = dense.minis(clip, times, rng)
-        pool = sorted((pool[j] for j in rng.permutation(len(pool))), key=lambda mini: mini[0] not in HARD)
+        pool = sorted((pool[j] for j in rng.permutation(len(pool))), key=lambda mini: mini[0] not in self.hard)
         some = [(kind, bridge + text, answer) for kind, text, answer in pool[: self.tiny]]
         extra = dense.encode(self.words, start, some, first_block=max(row["block"]) + 1)
         shared = extra["block"].count(0)
+        extra["kind"] = [k if k < 0 else k + len(language.WEIGHTS) for k in extra["kind"]]
         return {key: row[key] + extra[key][shared:] for key in row}
 
 

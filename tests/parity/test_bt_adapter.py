@@ -1,14 +1,18 @@
 """BT-Adapter against tensors of the official modules (farewellthree/BT-Adapter at 393b4b8)."""
 
+import json
+
 import pytest
 import torch
 import transformers as tf
 from safetensors.torch import load_file
 
+from videre.errors import ModelError
 from videre.evaluate import retrieval
 from videre.methods.bt_adapter import convert, losses
 from videre.methods.bt_adapter.adapter import Adapter, layers
 from videre.methods.bt_adapter.branch import BranchConfig
+from videre.methods.bt_adapter.chat import combined, official_group, video_tokens
 from videre.methods.bt_adapter.mask import from_dropped
 from videre.methods.bt_adapter.tower import Eva
 
@@ -136,3 +140,67 @@ def test_contrastive_loss_and_its_metric(golden):
         shares = [found.recall[k].percent for k in (1, 5, 10)]
         wanted = told[f"retr{number}.R1_R5_R10_MdR_MnR"]
         assert [*shares, found.median_rank, found.mean_rank] == pytest.approx(wanted.tolist(), rel=1e-5)
+
+
+def bare_vision():
+    return tf.CLIPVisionModel(tf.CLIPVisionConfig(**SIZES, intermediate_size=64))
+
+
+def chat_tower(official):
+    """The chat tower with what the file holds of it; parts that never run keep their random weights."""
+    adapter = Adapter(bare_vision(), BranchConfig(depth=3))
+    named = {name.replace("vision_model.", ""): value for name, value in convert.ours(official).items()}
+    missing = adapter.load_state_dict(named, strict=False)
+    assert not missing.unexpected_keys
+    return adapter.eval(), missing.missing_keys
+
+
+def test_tokens_of_the_chat_tower(golden):
+    told = golden("llava_eval_T8")
+    adapter, missing = chat_tower(weights(told))
+    assert not missing
+    frames = told["frames"][None]
+    group = official_group(8, 16, 64)
+    with torch.no_grad():
+        for seen in layers(adapter.tower, adapter.branch, pixels=frames, group=group):
+            if seen.layer < 3:
+                torch.testing.assert_close(seen.tokens[0], told[f"hidden{seen.layer + 1}"], **NEAR)
+            elif seen.layer < 5:
+                both = torch.cat(combined(adapter.tower, seen), 1)
+                torch.testing.assert_close(both, told[f"hidden{seen.layer + 1}"], **NEAR)
+            else:
+                torch.testing.assert_close(seen.tokens[0], told["hidden6.clip"], **NEAR)
+                torch.testing.assert_close(
+                    torch.cat([seen.state.cls, seen.state.patches], 1), told["hidden6.branch"], **NEAR
+                )
+        tokens = torch.cat(video_tokens(adapter.tower, adapter.branch, frames, compat="official"), 1)
+        torch.testing.assert_close(tokens[0], told["llm_tokens"], **NEAR)
+        ours = torch.cat(video_tokens(adapter.tower, adapter.branch, frames), 1)
+        assert (ours[0] - told["llm_tokens"]).abs().max() > 1e-3  # the two halves of the clip do meet in ours
+
+
+def test_tokens_from_stored_features(golden):
+    told = golden("llava_train_reserve_T8")
+    moved = {name.replace("layers.1.", "layers.4.", 1) if name.startswith("layers.1.") else name: value
+             for name, value in weights(told).items()}  # fmt: skip
+    moved = {name.replace("layers.0.", "layers.3.", 1) if name.startswith("layers.0.") else name: value
+             for name, value in moved.items()}  # fmt: skip
+    adapter, missing = chat_tower(moved)
+    assert not [name for name in missing if "encoder.layers.3." in name or "encoder.layers.4." in name]
+    assert not [name for name in missing if name.startswith("branch.") and ".2." not in name]
+    with torch.no_grad():
+        tokens = video_tokens(adapter.tower, adapter.branch, entering=told["features"], compat="official")
+    torch.testing.assert_close(torch.cat(tokens, 1), told["llm_tokens"], **NEAR)
+
+
+def test_official_names_come_back(shared):
+    names = json.loads((shared / "golden" / "bt_adapter" / "state_dict_names_tiny.json").read_text())
+    shapes = names["CLIPSimilarity_split"]
+    official = {name: torch.randn(shape) for name, shape in shapes.items()}
+    back = convert.official(convert.ours(official))
+    assert back.keys() == official.keys()
+    assert all(torch.equal(back[name], value) for name, value in official.items())
+    old = {name.replace("btadapter", "timesFPN"): value for name, value in official.items()}
+    assert convert.ours(old).keys() == convert.ours(official).keys()
+    with pytest.raises(ModelError, match=r"unknown tensors backbone\.other"):
+        convert.ours({**official, "backbone.other": torch.zeros(1)})

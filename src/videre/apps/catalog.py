@@ -7,6 +7,7 @@ loads it when it is asked for.
 from typing import Any
 
 COMMANDS = {
+    "adapter": ("videre.apps.adapters:command", "Convert and show adapters that teach a frozen CLIP time."),
     "ask": ("videre.apps.asking:command", "Ask a question about videos and see the evidence."),
     "doctor": ("videre.apps.doctor:command", "Check decoders, packages, models; say what to mend."),
     "eval": ("videre.apps.evaluating:command", "Evaluate a model on a benchmark; compare two runs."),
@@ -96,5 +97,7 @@ MODELS: dict[str, str] = {
 }
 """Model prefix -> the function that loads one from what stands after it (`ma-lmm:FOLDER`)."""
 
-TRAINERS: dict[str, str] = {}
+TRAINERS: dict[str, str] = {
+    "adapter": "videre.methods.bt_adapter.pretrain:train",
+}
 """What `videre train` can train -> `function(recipe: dict, out: Path)`, which resumes what lies in `out`."""

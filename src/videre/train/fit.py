@@ -6,8 +6,8 @@ earlier ones again.
 """
 
 import json
-from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -59,6 +59,7 @@ class FitConfig:
         save_steps: steps between checkpoints; 0 for none.
         log_steps: steps between log lines.
         resume: go on from the last checkpoint in `out`, if there is one.
+        rates: part of a parameter's name -> factor on its learning rate; where several parts fit, the longest counts.
     """
 
     out: str
@@ -74,6 +75,7 @@ class FitConfig:
     save_steps: int = 0
     log_steps: int = 50
     resume: bool = False
+    rates: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.steps < 1 or self.accumulate < 1:
@@ -100,6 +102,7 @@ def fit(model: nn.Module, batches: Numbered | Iterable[Batch], loss: Loss, confi
         data_collator=_only,
         loss=loss,
         bf16=config.bf16,
+        rates=config.rates,
     )
     last = get_last_checkpoint(config.out) if config.resume and Path(config.out).is_dir() else None
     trainer.train(resume_from_checkpoint=last)
@@ -108,9 +111,16 @@ def fit(model: nn.Module, batches: Numbered | Iterable[Batch], loss: Loss, confi
 
 
 class _Trainer(Trainer):
-    def __init__(self, *, loss: Loss, bf16: bool, **kwargs: Any) -> None:
+    def __init__(self, *, loss: Loss, bf16: bool, rates: Mapping[str, float], **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self._loss, self._bf16 = loss, bf16
+        self._loss, self._bf16, self._rates = loss, bf16, rates
+
+    def create_optimizer(self, model: Any = None) -> Any:
+        if not self._rates or self.optimizer is not None:
+            return super().create_optimizer(model)
+        kind, settings = self.get_optimizer_cls_and_kwargs(self.args, self.model)  # type: ignore[arg-type]
+        self.optimizer = kind(_groups(self.model, self._rates, self.args), **settings)
+        return self.optimizer
 
     def compute_loss(self, model: nn.Module, inputs: Batch, **_: Any) -> Tensor:  # type: ignore[override]
         # Our own autocast: the Trainer's covers `model.forward` only, and a loss may call parts of the model.
@@ -128,6 +138,19 @@ class _Trainer(Trainer):
 
     def _get_train_sampler(self, *_: Any) -> SequentialSampler:
         return SequentialSampler(self.train_dataset)  # type: ignore[arg-type]
+
+
+def _groups(model: Any, rates: Mapping[str, float], args: TrainingArguments) -> list[dict[str, Any]]:
+    """Parameters with one learning rate each, every one of them decayed, as recipes with such rates have it."""
+    groups: dict[float, list[nn.Parameter]] = {}
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            factor = rates.get(max((part for part in rates if part in name), key=len, default=""), 1.0)
+            groups.setdefault(factor, []).append(parameter)
+    return [
+        {"params": params, "lr": factor * args.learning_rate, "weight_decay": args.weight_decay}
+        for factor, params in groups.items()
+    ]
 
 
 def _each_once(state: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -40,7 +40,8 @@ class Adapter(nn.Module):
     def __init__(self, network: Any, config: BranchConfig | None = None) -> None:
         super().__init__()
         self.network = network.requires_grad_(False).eval()
-        self.branch = Branch(self.tower, config).train(False) if config else None
+        tower = tower_of(network)
+        self.branch = Branch(tower, config).eval() if config else None
 
     @property
     def tower(self) -> Tower:

@@ -1,4 +1,4 @@
-"""Official checkpoints in, official checkpoints out: names, and nothing of a file is run."""
+"""Official names in, official names out."""
 
 import re
 from collections.abc import Mapping
@@ -104,3 +104,39 @@ def _joined(official: Mapping[str, Tensor]) -> dict[str, Tensor]:
         queries, values = state.pop(name), state.pop(f"{stem}v_bias")
         state[f"{stem}qkv.bias"] = torch.cat([queries, torch.zeros_like(queries), values])
     return state
+
+
+def official(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors of a CLIP adapter under the names of an official pre-training file: `ours` the other way round.
+
+    Args:
+        state: names of `Adapter`'s state, with `align.` for what `Pretraining` adds.
+
+    Raises:
+        ModelError: a name that the official file has no place for.
+    """
+    return {_official(name): value for name, value in state.items() if name != "network.logit_scale"}
+
+
+BACK = {
+    **{new: f"backbone.{old}" for old, new in list(BRANCH.items())[:4]},
+    **{f"network.vision_model.{new}": f"backbone.{old}" for old, new in list(VISION.items())[:3]},
+}
+STEMS = {
+    "branch.spatial.": "backbone.btadapter_S_layers.",
+    "branch.temporal.": "backbone.btadapter_T_layers.",
+    "align.": "extra_proj.",
+    "network.vision_model.encoder.layers.": "backbone.layers.",
+    "network.vision_model.": "backbone.",
+    "network.visual_projection.": "backbone.visual_projection.",
+    "network.text_": "text_backbone.text_",
+}
+
+
+def _official(name: str) -> str:
+    if name in BACK:
+        return BACK[name]
+    stem = next((stem for stem in STEMS if name.startswith(stem)), None)
+    if stem is None:
+        raise ModelError(f"an official checkpoint has no place for {name}", code="weights")
+    return STEMS[stem] + name.removeprefix(stem)

@@ -1,0 +1,94 @@
+"""An adapter on disk: `adapter.safetensors` holds the branch and its gates, `adapter.json` what it stands beside."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from videre import compat
+from videre.errors import NO_INPUT, ModelError
+from videre.jobs import replace_file
+from videre.types import JSON
+
+compat.need_hf()
+
+from safetensors import SafetensorError  # noqa: E402
+from safetensors.torch import load, save  # noqa: E402
+
+from videre.methods.bt_adapter.adapter import Adapter  # noqa: E402
+from videre.methods.bt_adapter.branch import BranchConfig  # noqa: E402
+
+WEIGHTS, FACTS, FORMAT = "adapter.safetensors", "adapter.json", 1
+
+
+def write(folder: Path, adapter: Adapter, *, base: Mapping[str, JSON], note: JSON = None) -> Path:
+    """The folder, with the branch and what it stands beside in it; files are whole or absent.
+
+    Args:
+        folder: made where it is not there.
+        adapter: with a branch.
+        base: `id` and `revision` of the frozen checkpoint, as its card has them.
+        note: how it was made.
+    """
+    if adapter.branch is None:
+        raise ValueError("an adapter without a branch has nothing to write")
+    folder.mkdir(parents=True, exist_ok=True)
+    tensors = {name: value.detach().cpu().contiguous() for name, value in adapter.branch.state_dict().items()}
+    replace_file(folder / WEIGHTS, save(tensors, {"format": "pt"}))
+    facts = {"format": FORMAT, "base": dict(base), "branch": asdict(adapter.branch.config), "note": note}
+    replace_file(folder / FACTS, json.dumps(facts, indent=1) + "\n")
+    return folder
+
+
+def facts(folder: str | Path) -> dict[str, Any]:
+    """What `adapter.json` says: `base`, `branch`, `note`.
+
+    Raises:
+        ModelError: no adapter there, or one of another format (exit 3).
+    """
+    path = Path(folder) / FACTS
+    try:
+        told = json.loads(path.read_text("utf-8"))
+        if told["format"] == FORMAT and {"base", "branch"} <= told.keys():
+            return told
+        why = f"its format is {told['format']}, this version reads {FORMAT}"
+    except OSError as error:
+        why = error.strerror or str(error)
+    except (ValueError, KeyError, TypeError) as error:
+        why = f"not the facts of an adapter ({error!r})"
+    raise ModelError(
+        f"{path}: {why}; pass a folder that `videre train adapter` wrote", code="adapter", exit_code=NO_INPUT
+    )
+
+
+def read(folder: str | Path, network: Any, *, revision: str | None = None) -> Adapter:
+    """The adapter of a folder beside a network, in evaluation mode.
+
+    Args:
+        folder: what `write` wrote.
+        network: the frozen network.
+        revision: of the network's checkpoint; where it is given, it must be the one that the branch was trained beside.
+
+    Raises:
+        ModelError: not whole, or trained beside another network (exit 3).
+    """
+    told, path = facts(folder), Path(folder) / WEIGHTS
+    base = told["base"]
+    if revision is not None and base.get("revision") not in (None, revision):
+        message = f"{folder}: trained beside {base.get('id')} at {base['revision']}, not beside {revision}"
+        raise _no_adapter(f"{message}: pass that checkpoint")
+    try:
+        adapter = Adapter(network, BranchConfig(**told["branch"]))
+        branch: Any = adapter.branch
+        branch.load_state_dict(load(path.read_bytes()))
+    except (OSError, SafetensorError, RuntimeError, TypeError, ValueError) as error:
+        reason = str(error).strip().split("\n")[-1].strip()
+        raise ModelError(
+            f"{path}: not the branch that {FACTS} tells of: {reason}", code="adapter", exit_code=NO_INPUT
+        ) from error
+    return adapter.to(network.device).eval()
+
+
+def _no_adapter(message: str) -> ModelError:
+    return ModelError(message, code="adapter", exit_code=NO_INPUT)

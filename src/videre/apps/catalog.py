@@ -16,6 +16,7 @@ COMMANDS = {
     "score": ("videre.apps.scoring:command", "Score prediction files that others published."),
     "select": ("videre.apps.selecting:command", "Choose the frames that a question needs; show scores."),
     "star": ("videre.apps.starring:command", "Train on labelled videos by verified answers."),
+    "stream": ("videre.apps.streaming:command", "Watch a video as it comes; answer every few seconds."),
     "train": ("videre.apps.training:command", "Train what a method needs, as a recipe says."),
     "world": ("videre.apps.worlds:command", "Write videos of the generated world with their truth."),
 }

@@ -249,18 +249,21 @@ def test_an_interrupted_run_goes_on(home, tmp_path, number, code):
     where = ["--annotations", home / "rows.jsonl", "--videos", home / "videos", "-m", f"{home / 'own.py'}:own"]
     command = [sys.executable, "-m", "videre", "eval", "rows", *map(str, where), "-o", str(tmp_path), "--no-blind"]
     slow = {**os.environ, "OWN_SECONDS": "0.3"}
-    process = subprocess.Popen(command, env=slow, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    pipes = {"stderr": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    process = subprocess.Popen(command, env=slow, start_new_session=True, **pipes)
     log = tmp_path / "answers.jsonl"
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline and not (log.exists() and log.read_bytes().count(b"\n") >= 2):
         time.sleep(0.02)
-    process.send_signal(number)
+    os.killpg(process.pid, number)  # as a terminal does: the decoder beside it is in no terminal
     _, errors = process.communicate(timeout=60)
     assert process.returncode == code, errors
     assert "run the same again" in errors
     assert 2 <= log.read_bytes().count(b"\n") < 8
     assert on(home, "-o", tmp_path, "--no-blind").exit_code == 0
-    assert log.read_bytes().count(b"\n") == 8
+    rows = [json.loads(line) for line in log.read_text().splitlines()]
+    assert len(rows) == 8
+    assert not any(row["error"] for row in rows)
 
 
 @pytest.fixture

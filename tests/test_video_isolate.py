@@ -46,7 +46,11 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_caller_lives_on(clip: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     deed, code, exit_code, words = DEEDS[name]
     monkeypatch.setattr(isolate, "_PROGRAM", BREAKING.format(deed=deed))
-    limits = Limits(wall_seconds=2.0 if name == "hang" else 30.0, cpu_seconds=2.0 if name == "processor" else 60.0)
+    limits = Limits(
+        wall_seconds=2.0 if name == "hang" else 30.0,
+        cpu_seconds=2.0 if name == "processor" else 60.0,
+        child_bytes=1 << 30,
+    )
     began = time.monotonic()
     with open_video(clip, isolate=True, limits=limits) as video:
         with pytest.raises(VideoError, match=words) as caught:

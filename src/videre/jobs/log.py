@@ -55,7 +55,6 @@ def rows(folder: str | Path) -> Iterator[dict[str, JSON]]:
     for number, (offset, line) in enumerate(_lines(path), start=1):
         if not line.endswith(b"\n"):
             break  # being written, or torn by a kill
-        row = unseal(line)
         row = unseal(line) or _damaged(path, f"line {number} is damaged")
         last[_digest(row["id"])] = offset
     with open(path, "rb") as file:

@@ -129,6 +129,7 @@ class _Child:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
                 pass_fds=(file, life),
+                start_new_session=True,  # Ctrl-C is for who asked: the frame in hand is finished or given up there
                 cwd=tempfile.gettempdir() if os.name == "nt" else "/",
                 env={**os.environ, "PYTHONPATH": path, "OPENBLAS_NUM_THREADS": "1"},
             )

@@ -19,7 +19,7 @@ from videre.methods.video_star.label import PROFILES, Row
 from videre.methods.video_star.store import Kept, load_kept, load_rows, save_rows
 from videre.methods.video_star.table import build
 from videre.methods.video_star.verify import Verifier
-from videre.models import mllm
+from videre.models import builtin, mllm
 from videre.models.weights import find, fingerprint
 from videre.types import JSON, Answerer
 from videre.video.open import open_video
@@ -118,18 +118,32 @@ def _arm(told: Told, rows: Sequence[Row], folder: Path, tell: Tell) -> list[cycl
         plan = replace(plan, verify=False, rationalize=False)
     if settings.arm == "annotator":
         plan = replace(plan, cycles=1, rationalize=False)
+    asked = _annotated(rows, settings.annotated) if settings.arm == "annotator" else rows
     return cycle.run(
-        rows, plan, ask=_asker(told), train=_trainer(told, rows), verifier=verifier(told), folder=folder, tell=tell
+        asked, plan, ask=_asker(told), train=_trainer(told, rows), verifier=verifier(told), folder=folder, tell=tell
     )
+
+
+def _annotated(rows: Sequence[Row], count: int) -> list[Row]:
+    """So many of the rows, drawn by their ids, in order; all of them for 0."""
+    ordered = sorted((row.id for row in rows), key=lambda id: templates.drawn(f"annotate/{id}", 2**62))
+    chosen = set(ordered[: count or None])
+    return [row for row in rows if row.id in chosen]
 
 
 def _templates(told: Told, rows: Sequence[Row], folder: Path) -> cycle.Cycle:
     """The baseline of labels in words: every row is its own answer, and no model is asked."""
-    kept = [Kept(row, export.said(row.labels), True, 1) for row in rows]
+    kept = [Kept(row, _said(told, row), True, 1) for row in rows]
     judged = [cycle.Judged(one.row, "direct", one) for one in kept]
     counts = cycle.save(judged, folder / "cycle-1")
-    model = _train(told, export.templates(kept), told.model.start, folder / "cycle-1" / "training")
+    model = _train(told, export.rationales(kept), told.model.start, folder / "cycle-1" / "training")
     return cycle.Cycle(1, counts, True, model)
+
+
+def _said(told: Told, row: Row) -> str:
+    """The labels of a row as the template baselines tell them."""
+    template = told.cycles.template
+    return template.replace("{value}", prompts.value_text(row.values)) if template else export.said(row.labels)
 
 
 def _trainer(told: Told, rows: Sequence[Row]) -> cycle.Train:
@@ -137,10 +151,10 @@ def _trainer(told: Told, rows: Sequence[Row]) -> cycle.Train:
         examples = export.rationales(kept)
         if told.cycles.arm == "annotator":
             own = {one.row.id for one in kept}
-            rest = [Kept(row, export.said(row.labels), True, 1) for row in rows if row.id not in own]
+            rest = [Kept(row, _said(told, row), True, 1) for row in rows if row.id not in own]
             share = told.cycles.template_share
             drawn = [one for one in rest if templates.drawn(one.row.id, 10_000) < 10_000 * share]
-            examples = [*examples, *export.templates(drawn)]
+            examples = [*examples, *export.rationales(drawn)]
         return _train(told, examples, start, out)
 
     return train
@@ -186,6 +200,7 @@ def _load(told: Told, name: str) -> Answerer:
 
 def _identity(name: str) -> JSON:
     """What answers depend on: the weights of a folder wherever it lies, else the name."""
+    name = str(builtin.FOLDER) if name == "builtin" else name
     if not Path(name).is_dir():
         return {"name": name}
     return {"weights": fingerprint(find(name, revision=None, trust_remote_code=False))}

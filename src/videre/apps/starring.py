@@ -56,17 +56,24 @@ class Models:
 
 @dataclass(frozen=True)
 class Cycles:
-    """`[cycles]`: see `videre.methods.video_star.cycle.Plan`; `arm` is star or one of the baselines."""
+    """`[cycles]`: see `videre.methods.video_star.cycle.Plan`; `arm` is star or one of the baselines.
+
+    `template` says how the baselines tell a label, such as "{value}"; empty is a sentence. The arm annotator asks
+    `annotated` of the rows (0 is all) and adds `template_share` of the rest by template.
+    """
 
     arm: str = "star"
     cycles: int = 3
     rationalize: bool = True
     generate: bool = True
+    verify: bool = True
     warm_start: bool = False
     stop_share: float = 0.01
     profile: str = "default"
     embedder: str = "letters"
+    template: str = ""
     template_share: float = 0.5
+    annotated: int = 0
 
 
 @dataclass(frozen=True)

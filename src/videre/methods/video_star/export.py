@@ -79,11 +79,6 @@ def rationales(kept: Sequence[Kept]) -> list[Example]:
     return [_example(one, "chain", one.row.question, one.text, plain=True) for one in kept]
 
 
-def templates(kept_or_rows: Sequence[Kept]) -> list[Example]:
-    """The baseline Video-LLaVA+: the plain question and the label in words, no reasoning."""
-    return [_example(one, "direct", one.row.question, said(one.row.labels), plain=True) for one in kept_or_rows]
-
-
 def said(labels: Sequence[Label]) -> str:
     """Labels as a short answer: the value of one, "name: value" of several."""
     if len(labels) == 1:

@@ -5,7 +5,7 @@ Differs: decoding is greedy where the official code samples at temperature 0.2, 
 was not interrupted. Verdicts are not part of the log: another threshold filters the same answers again.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -117,8 +117,3 @@ def _work(model: Answerer, show: Show) -> Callable[[Item], dict[str, JSON]]:
 def _path(row: Row, videos: Path) -> Path:
     plain = videos / row.video
     return plain if plain.is_file() else plain.with_suffix(".mp4")
-
-
-def missing(table: Sequence[Row], said: dict[str, str | None]) -> list[Row]:
-    """The rows that have no line yet."""
-    return [row for row in table if row.id not in said]

@@ -12,7 +12,7 @@ from videre.methods.video_star.label import Label, Profile, Verdict, abstain, ac
 from videre.methods.video_star.numerals import CONCLUDES, EPSILON, in_digits
 from videre.types import Span
 
-_NUMBER = r"(?<![\w.])(?P<sign>[-−](?=[\d.]))?(?P<n>\d+(?:\.\d+)?|\.\d+)(?![\d:])"
+_NUMBER = r"(?<![\w.])(?P<sign>(?<![%)\]°])[-−](?=[\d.]))?(?P<n>\d+(?:\.\d+)?|\.\d+)(?![\d:])"
 _UNIT = r"\s*(?P<unit>%|percent\b|per cent\b|hours?\b|hrs?\b|h\b|minutes?\b|mins?\b|m\b|seconds?\b|secs?\b|s\b)?"
 _TOKEN = re.compile(
     r"(?<![\w.:])(?P<clock>(?:\d{1,2}:)?\d{1,3}:\d{2}(?:\.\d+)?)(?![\w:])|" + _NUMBER + _UNIT, re.IGNORECASE
@@ -23,12 +23,27 @@ _START = re.compile(r"(?:start|begin|commenc|onset|from\b)[^.\d]*$", re.IGNORECA
 _END = re.compile(r"(?:\bend|finish|conclud|stop|until\b|till\b)[^.\d]*$", re.IGNORECASE)
 _LASTS = re.compile(r"(?:last|duration|continu|\bfor\b)[^.\d]*$", re.IGNORECASE)
 _TOTAL = re.compile(r"(?:out of|of the|of)\s*$", re.IGNORECASE)
-_VAGUE = re.compile(r"\b(?:near|towards?|at|in|around)\s+the\s+(?:very\s+)?(?:\w+\s+)?"
+_EDGES = (
+    (re.compile(r"(?i)(?<=\d)\s*\.{2,3}\s*(?=[\d.])"), " - "),
+    (re.compile(r"(?i)\b(from|since) (?:the )?(?:very )?(?:start|beginning)\b(?: of the (?:video|clip))?"), r"\1 0%"),
+    (re.compile(r"(?i)\b(until|till|to) the (?:very )?end\b(?! (?:of|time)\b)(?: of the (?:video|clip))?"), r"\1 100%"),
+    (re.compile(r"(?i)\b(until|till|to) the (?:very )?end of the (?:video|clip)\b"), r"\1 100%"),
+    (re.compile(r"(?i)\b((?:starts|begins|started|began) )(?:right )?(?:at|with|from) (?:the )?(?:very )?"
+                r"(?:start|beginning)\b(?: of the (?:video|clip))?"), r"\1at 0%"),
+    (re.compile(r"(?i)\b((?:ends|stops|finishes|ended|stopped) )(?:right )?(?:at|with) (?:the )?(?:very )?end\b"
+                r"(?: of the (?:video|clip))?"), r"\1at 100%"),
+    (re.compile(r"(?i)\b(?:during|within|in|over|for) the first (?=\d)"), "from 0% to "),
+)  # fmt: skip
+"""Bounds in words -> in numbers: "from the start to 0.5", "until the end", "within the first 10 seconds"."""
+_VAGUE = re.compile(r"\b(?:first|second|last|final|latter) (?:half|third|quarter|part)\b|"
+                    r"\b(?:near|towards?|at|in|around)\s+the\s+(?:very\s+)?(?:\w+\s+)?"
                     r"(?:start|beginning|middle|end|half)\b|"
                     r"\b(?:early|late|midway|halfway)\b", re.IGNORECASE)  # fmt: skip
 _WHOLE = re.compile(r"\b(?:throughout|(?:whole|entire|full)(?: \w+)? (?:video|clip|duration|length)|from (?:the )?"
-                    r"(?:start|beginning) to (?:the )?(?:end|finish)|all the time)\b", re.IGNORECASE)  # fmt: skip
+                    r"(?:start|beginning) to (?:the )?(?:end|finish)|all the time|(?:whole|entire) time)\b",
+                    re.IGNORECASE)  # fmt: skip
 _NOT = re.compile(r"(?:\bnot\b|n't|\brather than|\binstead of|\bnever)\s+(?:\w+\s+){0,2}$", re.IGNORECASE)
+_DENIED = re.compile(r"(?:\bnot\b|n't\b|\bnever\b)[^.;]*$", re.IGNORECASE)
 _OR = re.compile(r"^[^.\d]{0,12}\bor\b[^.\d]{0,12}$", re.IGNORECASE)
 
 
@@ -57,6 +72,8 @@ def moments(text: str, duration_seconds: float | None) -> list[Moment]:
     for index, match in enumerate(tokens):
         following = tokens[index + 1] if index + 1 < len(tokens) else None
         unit = _unit(match) or _lent(text, match, following) or _named_before(text, match)
+        # "t = 8.4" is in seconds, "t = 0.42" a share
+        unit = "" if unit == "s?" and abs(float(match["n"] or 0)) <= 1 else unit.rstrip("?")
         share = _share(match, unit, duration_seconds, text)
         merged = found and _is_one_duration(text, found[-1], match, unit)
         if merged and share is not None and found[-1].share is not None:
@@ -89,9 +106,10 @@ def verify_point(answer: str, label: Label, profile: Profile, *, duration_second
 
 def verify_range(answer: str, label: Label, profile: Profile, *, duration_seconds: float | None) -> Verdict:
     """Whether the range that the answer states overlaps enough with the label."""
-    text = in_digits(answer)
+    text = bounded(in_digits(answer))
     stated = ranges(text, duration_seconds)
-    if not stated and _WHOLE.search(text):
+    whole = _WHOLE.search(text)
+    if not stated and whole and not _DENIED.search(text[: whole.start()]):
         stated = [(0.0, 1.0)]
     if not stated:
         return _without_range(text, duration_seconds)
@@ -104,6 +122,15 @@ def verify_range(answer: str, label: Label, profile: Profile, *, duration_second
     if iou > profile.iou + EPSILON:
         return accept("the ranges overlap enough", iou, [start, end])
     return reject("the ranges overlap too little", iou, [start, end])
+
+
+def bounded(text: str) -> str:
+    """The text with the start and the end of the clip as numbers where they bound a range."""
+    if _WHOLE.search(text):
+        return text
+    for form, told in _EDGES:
+        text = form.sub(told, text)
+    return text
 
 
 def ranges(text: str, duration_seconds: float | None) -> list[tuple[float, float]]:
@@ -140,6 +167,7 @@ def _told(text: str, a: Moment, b: Moment) -> tuple[float, float] | None:
     if (
         _LASTS.search(between)
         and not _END.search(between)
+        and not re.search(r"\b(?:to|until|till)\s*$", between)
         and (_START.search(a.before) or re.search(r"\bat\s*$", a.before))
     ):
         return first, first + second
@@ -158,7 +186,7 @@ def _concludes(text: str, at: int) -> bool:
 
 def _without_range(text: str, duration_seconds: float | None) -> Verdict:
     unclear = [m for m in moments(text, duration_seconds) if m.share is None]
-    if len(unclear) >= 2:
+    if any(_told(text, a, b) for a, b in itertools.pairwise(unclear)):
         return abstain("numbers above 1 without a unit, or seconds of a clip of unknown length")
     vague = _VAGUE.search(text)
     return abstain(f"no numbers, only {vague[0]!r}") if vague else reject("no range is stated")
@@ -187,7 +215,8 @@ def _lent(text: str, match: re.Match[str], following: re.Match[str] | None) -> s
 
 
 def _named_before(text: str, match: re.Match[str]) -> str:
-    return "s" if re.search(r"\b(?:second|seconds|sec|t\s*=)\s*$", text[: match.start()], re.IGNORECASE) else ""
+    named = re.search(r"\b(?:(second|seconds|sec)|t\s*=)\s*$", text[: match.start()], re.IGNORECASE)
+    return ("s" if named[1] else "s?") if named else ""
 
 
 def _share(match: re.Match[str], unit: str, duration: float | None, text: str) -> float | None:

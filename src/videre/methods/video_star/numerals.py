@@ -21,15 +21,19 @@ NUMBER = re.compile(
     r"(?![\d])",
     re.IGNORECASE,
 )
-_TOTAL = re.compile(r"\s*(?:/|out of|of)\s*(?:a (?:possible|maximum) )?(\d+(?:\.\d+)?)(?!\w|\.\d)", re.IGNORECASE)
+_TOTAL = re.compile(r"\s*\(?\s*(?:/|out of|of)\s*(?:a (?:possible|maximum) )?(\d+(?:\.\d+)?)(?!\w|\.\d)", re.IGNORECASE)
+_OUT_OF = re.compile(r"\bout of (?:a (?:possible|maximum) )?\d+(?:\.\d+)?", re.IGNORECASE)
 _SCALE = re.compile(
     r"(?:scale|range|rang\w+|scores?|rated|marks?)?\s*(?:of|from|between)?\s*\d+\s*(?:-|–|to|and)\s*(?:10|100)\b", re.I
 )
 _ON_SCALE = re.compile(r"\b(?:scale|range)\b[^.;!?]{0,15}$", re.IGNORECASE)
 _COUNTED = re.compile(r"\s+(?!(?:out|of|points?|percent|overall|in|on|for|as|is|and|or|with|because|since|"
-                      r"to|by|marks?)\b)"
+                      r"to|by|marks?|gives|makes|means|seems|shows|reflects|earns|gets|has|was)\b)"
                       r"[a-z]{3,}s\b|\s*(?:soms?|twists?|somersaults?)\b", re.IGNORECASE)  # fmt: skip
-_NOT = re.compile(r"(?:\bnot|n't|\brather than|\binstead of|\bnever)\s+(?:be |a |an |about |around |exactly )?$", re.I)
+_NOT = re.compile(r"(?:\bnot|n't|\brather than|\binstead of|\bnever)\s+(?:(?!only\b|just\b)[a-z]+ ){0,2}$", re.I)
+_NAMES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
+_SMALL = {name: str(number) for number, name in enumerate(_NAMES)}
+_LEFT = re.compile(rf"(?i)\b({'|'.join(_NAMES[1:])})(?=\s+(?:or|to)\s+\d)")
 _UNSURE = re.compile(r"\b(?:could|might|may|either|possibly|perhaps|maybe|somewhere)\b", re.IGNORECASE)
 _CUES = {
     "score": ("score", "scored", "rating", "rate", "grade", "mark", "give", "award", "deserve", "deserves", "points"),
@@ -63,13 +67,15 @@ def in_digits(text: str) -> str:
         told = alpha2digit(text, "en")
     except (ValueError, IndexError, KeyError):  # what the library raises on text that is no English
         return text
+    told = _LEFT.sub(lambda match: _SMALL[match[1].lower()], told)  # the library leaves "two" in "two or 3"
+    told = re.sub(r"(?i)\b(\d+) and a half\b", r"\1.5", told)
     told = re.sub(r"(?i)(?<=\bis )zero\b|(?<=\bof )zero\b|^zero\b", "0", told)
     return re.sub(r"(?i)\b(?:minus|negative) (?=[\d.])", "-", told)
 
 
 def numbers(text: str) -> list[Found]:
     """Every number that the text states; totals ("out of 100") and scales ("on a scale of 1-100") are none."""
-    skip: list[tuple[int, int]] = []
+    skip = [match.span() for match in _OUT_OF.finditer(text)]
     for match in _SCALE.finditer(text):
         named = re.match(r"scale|rang", match[0], re.IGNORECASE) or _ON_SCALE.search(text[: match.start()])
         if named:
@@ -89,7 +95,7 @@ def verify(answer: str, label: Label, profile: Profile) -> Verdict:
     """Whether the one number that the answer states for the label is near enough to it."""
     gold = float(label.value)
     text = in_digits(answer)
-    stated = [n for n in numbers(text) if not _NOT.search(text[: n.start])]
+    stated = affirmed(text)
     if not stated:
         return reject("no number is stated")
     if several := _alternatives(text, stated):
@@ -108,9 +114,17 @@ def verify(answer: str, label: Label, profile: Profile) -> Verdict:
     return reject("the number is too far off", _error(chosen.value, gold), chosen.value)
 
 
+def affirmed(text: str) -> list[Found]:
+    """The numbers that a text neither denies ("not 63") nor asks about ("63? No, 20"), where there are such."""
+    stated = [n for n in numbers(text) if not _NOT.search(text[: n.start])]
+    return [n for n in stated if not re.match(r"\W*\?", text[n.end :])] or stated
+
+
 def near(number: Found, gold: float, share: float) -> bool:
-    """Whether a number is within a share of the label, the bound included; percent may stand for a share of one."""
+    """Whether a number is within a share of the label, the bound included; percent and n/m may be a share of one."""
     values = [number.value, number.value / 100] if number.unit == "%" and abs(gold) <= 1 else [number.value]
+    if number.total and abs(gold) < 1:
+        values.append(number.value / number.total)
     return any(abs(value - gold) <= share * abs(gold) + EPSILON for value in values)
 
 

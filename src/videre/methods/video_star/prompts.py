@@ -42,11 +42,9 @@ def answer(question: str, *, wording: Wording = PAPER) -> str:
 
 def rationalize(question: str, label: Mapping[str, JSON], *, official: bool = False, wording: Wording = PAPER) -> str:
     """The prompt of label rationalization: the label is shown."""
-    told = label_text(label, official=official)
-    value = ". ".join(_value(one, official) for one in label.values()).replace("_", " ")
     # The question last: a brace in it is text.
-    shown = wording.hinted.replace("{label}", told).replace("{value}", value)
-    return shown.replace("{question}", question)
+    shown = wording.hinted.replace("{label}", label_text(label, official=official))
+    return shown.replace("{value}", value_text(label, official=official)).replace("{question}", question)
 
 
 def questions(label: Mapping[str, JSON], task: str) -> str:
@@ -61,6 +59,11 @@ def label_text(label: Mapping[str, JSON], *, official: bool = False) -> str:
     ('temporal range: [0.2, 0.5]', 'temporal range: 0.2, 0.5')
     """
     return ". ".join(f"{name}: {_value(value, official)}" for name, value in label.items()).replace("_", " ")
+
+
+def value_text(label: Mapping[str, JSON], *, official: bool = False) -> str:
+    """The labels in words without their names: "63.0. 3.3"."""
+    return ". ".join(_value(value, official) for value in label.values()).replace("_", " ")
 
 
 def _value(value: JSON, official: bool) -> str:

@@ -15,7 +15,13 @@ _SEP = r"\s*[,;\s]\s*"
 _FOUR = _SEP.join([_N] * 4)
 _BOX = re.compile(rf"[\[(<{{]+\s*{_FOUR}\s*[\])>}}]+", re.IGNORECASE)
 _CORNER = rf"[\[(]\s*{_N}\s*,\s*{_N}\s*[\])]"
-_TWO_CORNERS = re.compile(rf"{_CORNER}(?:\s*(?:,|-|to|and)\s*){{1,2}}{_CORNER}", re.IGNORECASE)
+_BETWEEN = (
+    r"\s*(?:(?:,|;|-|to|and)\s*){1,2}(?:the |at )*"
+    r"(?:(?:bottom|lower)[- ]right(?: corner)?(?: (?:is|at|of))*:?\s*)?"
+)
+_TWO_CORNERS = re.compile(rf"{_CORNER}{_BETWEEN}{_CORNER}", re.IGNORECASE)
+_PAIR = rf"\s*(?:is |runs |goes |spans |[:=])?\s*(?:from |between )?{_N}\s*(?:-|–|to|and|,)\s*{_N}"
+_AXES = re.compile(rf"\bx{_PAIR}[\s,;]*(?:and )?\by{_PAIR}", re.IGNORECASE)
 _NAMED = re.compile(
     r"[\"']?\b(x_?min|y_?min|x_?max|y_?max|x_?[012]|y_?[012]|left|top|right|bottom|w|h|width|height|cx|cy|x|y)[\"']?"
     rf"\s*(?:[:=]|is)\s*{_N}|\b(left|top|right|bottom)\s+{_N}",
@@ -42,12 +48,15 @@ def verify(answer: str, label: Label, profile: Profile) -> Verdict:
     stated = boxes(answer)
     if not stated:
         return reject("no box is stated")
-    kept = [b for b in stated if not _NOT.search(answer[: b[0]])] or stated
+    kept = [b for b in stated if not _NOT.search(answer[: b[0]])]
+    if not kept:
+        return reject("the box is denied", found=list(stated[-1][2]))
     if len(kept) > 1 and _OR.match(answer[kept[-2][1] : kept[-1][0]]):
         return reject("several boxes are offered as alternatives")
     aimed = [b for b in kept if not _ORIGIN.search(answer[max(0, b[0] - 40) : b[0]])] or kept
     numbers = aimed[-1][2]
-    if profile.space.scale == "unit" and max(numbers) > 1 + EPSILON:
+    is_slip = max(numbers) < 2 and any(0 < number < 1 for number in numbers)  # a unit box that leaves the frame
+    if profile.space.scale == "unit" and max(numbers) > 1 + EPSILON and not is_slip:
         return abstain("numbers above 1: declare the space of boxes (thousand or pixel)", found=list(numbers))
     return _compared(corners(numbers, profile.space), label, profile)
 
@@ -55,6 +64,8 @@ def verify(answer: str, label: Label, profile: Profile) -> Verdict:
 def boxes(text: str) -> list[tuple[int, int, Corners]]:
     """Where each box begins and ends in a text, and its four numbers as they stand; percent as shares of one."""
     found = [(m.start(), m.end(), _numbers(m)) for m in [*_TWO_CORNERS.finditer(text), *_BOX.finditer(text)]]
+    if not found:
+        found = [(m.start(), m.end(), _crossed(_numbers(m))) for m in _AXES.finditer(text)]
     if not found:
         found = _named(text) or [(m.start(), m.end(), _numbers(m)) for m in _BARE.finditer(text)]
     return sorted(found)
@@ -82,6 +93,11 @@ def _compared(found: Corners, label: Label, profile: Profile) -> Verdict:
 def _box(corners: Sequence[float]) -> Box:
     x0, y0, x1, y1 = (min(max(float(corner), 0.0), 1.0) for corner in corners)
     return Box(0.0, x0, y0, x1, y1)
+
+
+def _crossed(told: Corners) -> Corners:
+    """`x0, x1, y0, y1` as corners."""
+    return told[0], told[2], told[1], told[3]
 
 
 def _numbers(match: re.Match[str]) -> Corners:

@@ -14,7 +14,7 @@ from jaxtyping import Float
 
 from videre.methods.video_star.label import Label, Profile, Verdict, abstain, accept, reject
 from videre.methods.video_star.numerals import EPSILON
-from videre.methods.video_star.words import SENTENCE, holds, lemma, negated, words
+from videre.methods.video_star.words import SENTENCE, alternatives, holds, lemma, negated, words
 
 Embedder = Callable[[Sequence[str]], Float[np.ndarray, "B D"]]
 """Texts in, one unit vector each out; the dot product is the likeness. `videre.types.Encoder.texts` is one."""
@@ -25,6 +25,7 @@ _CLAUSE = re.compile(r",?\s+(?:and\s+)?(?:then|afterwards|next|finally|followed 
 _SAME = re.compile(r"\b(?:the )?same\b|\bidentical\b|\bno difference\b|\balike\b|\bmatch(?:es)?\b", re.IGNORECASE)
 _DIFFERENT = re.compile(r"\bdiffer(?:s|ent|ently|ence)?\b|\bdistinct\b|\bdissimilar\b|\bunlike\b|\bunidentical\b", re.I)
 _BARE_NOT = re.compile(r"\bnot\b|n['’]t\b|\bno longer\b|\bnever\b", re.IGNORECASE)
+_NO = re.compile(r"\b(?:neither|cannot be|no|far from|hardly)\b", re.IGNORECASE)
 _REFUSES = re.compile(
     r"\b(?:cannot|can['’]t|unable|not (?:clear|visible|shown|possible)|does not show|unclear|don['’]t know)\b",
     re.IGNORECASE,
@@ -78,7 +79,7 @@ def compared(steps: Sequence[str], parts: Sequence[str], *, embed: Embedder) -> 
         for j, part in enumerate(parts):
             if is_negated(step) != is_negated(part):
                 likeness[i, j] = 0.0
-            elif holds(part, words(step)):
+            elif any(holds(part, way) for way in alternatives(step)):
                 likeness[i, j] = 1.0
     return likeness
 
@@ -137,7 +138,7 @@ def read_same(text: str) -> bool | None:
         clause = text[start:at]
         if re.search(r"\b(?:whether|if)\b", clause, re.IGNORECASE):
             continue
-        read = says != bool(_BARE_NOT.search(clause) or re.search(r"\b(?:neither|cannot be|no)\b", clause, re.I))
+        read = says != bool(_BARE_NOT.search(clause) or _NO.search(clause))
     if read is None and (word := re.match(r"\W*(yes|no|true|false|same)\b", text, re.IGNORECASE)):
         return word[1].lower() in ("yes", "true", "same")
     return read

@@ -13,7 +13,7 @@ import simplemma
 from rapidfuzz import fuzz
 
 from videre.methods.video_star.label import Label, Profile, Verdict, accept, reject
-from videre.methods.video_star.numerals import in_digits, near, numbers
+from videre.methods.video_star.numerals import NUMBER, affirmed, in_digits, near
 
 WORD = re.compile(r"\d+(?:[.,]\d+)*|[^\W\d_]+(?:['’][^\W\d_]+)?")
 SENTENCE = re.compile(r"(?<=[.!?])\s+(?=\S)|\n+")
@@ -21,8 +21,9 @@ _EMPTY = frozenset(
     re.findall(r"\w+", "a an the is are was were be been being am of and or it its his her their this that to")
 )
 _BREAK = re.compile(r"[,;:–—]|\b(?:but|instead|rather|however|while|although|yet|because|since|so)\b", re.IGNORECASE)
-_NEGATION = re.compile(r"\b(?:not(?! only)|never|no|without|neither|nor|cannot|nobody|nothing|none|fails? to|unable|"
-                       r"unlikely|unclear|absent)\b|n['’]t\b", re.IGNORECASE)  # fmt: skip
+_NEGATION = re.compile(r"\b(?:not(?! (?:only|stop|help)\b)|never|no(?! doubt\b)|without(?! (?:a |any )?doubt\b)|"
+                       r"neither|nor|cannot|nobody|nothing|none|fails? to|unable|unlikely|unclear|absent)\b|"
+                       r"n['’]t\b(?! (?:stop|help)\b)", re.IGNORECASE)  # fmt: skip
 _HEDGE = re.compile(r"\b(?:could|might|may|either|possibly|perhaps|maybe|whether|unsure|uncertain)\b", re.IGNORECASE)
 _OR = re.compile(r"\bor\b", re.IGNORECASE)
 _IDENTIFIES = re.compile(
@@ -33,7 +34,7 @@ _IDENTIFIES = re.compile(
 
 def verify(answer: str, label: Label, profile: Profile) -> Verdict:
     """Whether the answer says every word of the label, and means it."""
-    if isinstance(label.value, int | float) and not isinstance(label.value, bool):
+    if NUMBER.fullmatch(str(label.value)) and not isinstance(label.value, bool):
         return _number(answer, float(label.value))
     if not answer.strip():
         return reject("the answer is empty")
@@ -41,7 +42,8 @@ def verify(answer: str, label: Label, profile: Profile) -> Verdict:
     if not profile.careful:
         return _plain(answer, text, profile.fuzz)
     ways = alternatives(text)
-    sentences = [s for s in SENTENCE.split(answer) if s.strip()]
+    every = [s for s in SENTENCE.split(answer) if s.strip()]
+    sentences = [s for s in every if not s.rstrip().endswith("?")] or every
     verdicts = [v for s in sentences if (v := _said(s, ways, label, profile))]
     refused = next((v for v in verdicts if v.status != "accept"), None)
     accepted = [v for v in verdicts if v.status == "accept"]
@@ -51,8 +53,10 @@ def verify(answer: str, label: Label, profile: Profile) -> Verdict:
 
 
 def alternatives(text: str) -> list[list[str]]:
-    """The words of each way to say a label: "closet/cabinet" has two."""
-    ways = [words(part) for part in text.split("/")] if re.search(r"[^\W\d]\s*/\s*[^\W\d]", text) else [words(text)]
+    """The words of each way to say a label: "opened the closet/cabinet" has two; sixteen at most."""
+    tokens = re.sub(r"(?<=[^\W\d])\s*/\s*(?=[^\W\d])", "/", text).split()
+    each = [token.split("/") if re.search(r"[^\W\d]/[^\W\d]", token) else [token] for token in tokens]
+    ways = [words(" ".join(way)) for way in itertools.islice(itertools.product(*each), 16)]
     return [way for way in ways if way]
 
 
@@ -83,9 +87,20 @@ def lemma(word: str) -> str:
     return simplemma.lemmatize(word, "en").lower()
 
 
+@lru_cache(maxsize=65536)
+def bases(word: str) -> frozenset[str]:
+    """What a word may be a form of: the lemma, and for "singing" and "cutting" the verbs that the dictionary misses."""
+    found = {word, lemma(word)}
+    stem = word.removesuffix("ing")
+    if stem != word and len(stem) >= 2 and re.search("[aeiouy]", stem):
+        short = stem[:-1] if len(stem) > 2 and stem[-1] == stem[-2] else stem
+        found |= {form for form in (stem, short, f"{stem}e") if _is_known(form)}
+    return frozenset(found)
+
+
 def alike(word: str, wanted: str, least: float) -> bool:
     """Whether a word is the wanted one: by lemma, or by likeness where it is a slip and no word itself."""
-    if word == wanted or lemma(word) == lemma(wanted):
+    if word == wanted or bases(word) & bases(wanted):
         return True
     slip = len(wanted) >= 4 and not word[0].isdigit() and not _is_known(word)
     return slip and fuzz.ratio(word, wanted) > least
@@ -105,7 +120,8 @@ def _said(sentence: str, ways: list[list[str]], label: Label, profile: Profile) 
     place = next((p for way in ways if (p := holds(scope, way, least=profile.fuzz))), None)
     if place is None:
         return None
-    if negated(scope, place[0]) or (scope is not sentence and _NEGATION.search(scope[: place[0]])):
+    before = re.split(r"(?i)\b(?:but|rather|instead)\b", scope[: place[0]])[-1]
+    if negated(scope, place[0]) or (scope is not sentence and _NEGATION.search(before)):
         return reject("the label stands under a negation", found=scope[place[0] : place[1]])
     if denied_after(scope[place[1] :]):
         return reject("the label is denied", found=scope[place[0] : place[1]])
@@ -156,7 +172,10 @@ def _others(sentence: str, label: Label, profile: Profile) -> list[str]:
 
 def _in_list(sentence: str, place: tuple[int, int]) -> bool:
     """Whether the label stands in "a sofa, a blanket and a pillow"."""
-    parts = [(m.start(), m.end()) for m in re.finditer(r"(?:(?!,|\band\b|&).)+", sentence, re.IGNORECASE | re.DOTALL)]
+    cuts = [m.span() for m in re.finditer(r",|\band\b|&", sentence, re.IGNORECASE)]
+    bounds = [0, *(edge for cut in cuts for edge in cut), len(sentence)]
+    pairs = zip(bounds[::2], bounds[1::2], strict=True)
+    parts = [(a, b) for a, b in pairs if sentence[a:b].strip()]
     own = next((i for i, (start, end) in enumerate(parts) if start <= place[0] < end), None)
     if own is None:
         return False
@@ -192,7 +211,7 @@ def _plain(answer: str, text: str, least: float) -> Verdict:
 
 
 def _number(answer: str, gold: float) -> Verdict:
-    stated = numbers(in_digits(answer))
+    stated = affirmed(in_digits(answer))
     equal = next((n for n in stated if near(n, gold, 0.0)), None)
     return accept("the number is stated", 0.0, equal.value) if equal else reject("the number is not stated")
 

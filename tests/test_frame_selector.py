@@ -8,10 +8,10 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-import torch
+from click.testing import CliRunner
 
 import tiny_clip
-from videre.apps import naming
+from videre.apps import asking, naming
 from videre.data.world.sample import SAMPLE
 from videre.errors import ConfigError
 from videre.methods.frame_selector.cache import ScoreCache
@@ -263,8 +263,9 @@ def test_select_and_ask_by_command(encoder, tmp_path):
     assert len(records[1].evidence.scored.seconds) == 16
     assert sheet.stat().st_size > 1000
     assert page.read_text().count("3 frames by") >= 2
-    asked = from_row(json.loads(videre("ask", SAMPLE, ASKED.text, "-k", 3, "-s", names[1], "--json")))
+    done = CliRunner().invoke(asking.command, [str(SAMPLE), ASKED.text, "-k", "3", "-s", names[1], "--json"])
+    assert done.exit_code == 0, done.output
+    asked = from_row(json.loads(done.stdout))
     assert asked.evidence.seconds == records[1].evidence.seconds
     assert asked.evidence.scores == records[1].evidence.scores
     assert asked.answer.run["selector"].startswith("nms:clip=")
-    torch.manual_seed(0)

@@ -12,11 +12,15 @@ COMMANDS = {
     "doctor": ("videre.apps.doctor:command", "Check decoders, packages, models; say what to mend."),
     "eval": ("videre.apps.evaluating:command", "Evaluate a model on a benchmark; compare two runs."),
     "ground": ("videre.apps.grounding:command", "Find when and where an answer lies, step by step."),
+    "label": ("videre.apps.labelling:command", "Label which frames help, to train a frame selector."),
+    "index": ("videre.apps.indexing:command", "Read the videos of a folder so that moments can be searched."),
     "report": ("videre.apps.reporting:command", "Turn evidence records into one HTML page."),
     "score": ("videre.apps.scoring:command", "Score prediction files that others published."),
     "select": ("videre.apps.selecting:command", "Choose the frames that a question needs; show scores."),
+    "search": ("videre.apps.searching:command", "Find moments in indexed videos by a text or a clip."),
     "star": ("videre.apps.starring:command", "Train on labelled videos by verified answers."),
     "stream": ("videre.apps.streaming:command", "Watch a video as it comes; answer every few seconds."),
+    "synth": ("videre.apps.synth:command", "Print long texts on pages: video-like lessons."),
     "train": ("videre.apps.training:command", "Train what a method needs, as a recipe says."),
     "world": ("videre.apps.worlds:command", "Write videos of the generated world with their truth."),
 }
@@ -99,6 +103,8 @@ MODELS: dict[str, str] = {
 """Model prefix -> the function that loads one from what stands after it (`ma-lmm:FOLDER`)."""
 
 TRAINERS: dict[str, str] = {
+    "memory": "videre.apps.memory_training:train",
     "adapter": "videre.methods.bt_adapter.pretrain:train",
+    "selector": "videre.methods.frame_selector.training:train",
 }
 """What `videre train` can train -> `function(recipe: dict, out: Path)`, which resumes what lies in `out`."""

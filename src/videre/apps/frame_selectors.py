@@ -163,10 +163,11 @@ def _asked(kind: str, name: str, loader: Mapping[str, JSON], settings: dict[str,
         taken = {key: settings.pop(key) for key in ("reasoned", "batch", "most_tokens") if key in settings}
         return Truth(model, letters=name.startswith(("http://", "https://")), **taken)
     writer = settings.pop("writer", None)
-    return Temporal(model, _writer(str(writer)) if writer else None)
+    return Temporal(model, text_model(str(writer)) if writer else None)
 
 
-def _writer(name: str) -> Any:
+def text_model(name: str) -> Any:
+    """A model that writes: a text model of transformers, or `http://HOST/v1#MODEL`."""
     if name.startswith(("http://", "https://")):
         from videre.apps import naming
 

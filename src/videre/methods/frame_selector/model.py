@@ -1,0 +1,188 @@
+"""The trained frame selector: a frozen vision encoder, a projector, a language model, and a head that scores frames.
+
+Two layouts. `query`, the paper's: frames, question, one learned score query, whose hidden state after the last but one
+block gives a score for each of n frames. `frame`: question, frames, and a score from the hidden states of each frame's
+own tokens, for any number of frames, each of which sees all.
+
+Source: M-LLM based video frame selection, arXiv 2502.19680, section 3.2 (`query`); VideoITG, CVPR 2026 (`frame`).
+Differs: the hidden state is normalised before the MLP; a causal model of any kind passes through it in one scale.
+"""
+
+from typing import Any, Literal, no_type_check
+
+from jaxtyping import Float, Int
+
+from videre import compat
+
+compat.need_hf()
+
+import torch  # noqa: E402
+from torch import Tensor, nn  # noqa: E402
+from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, PreTrainedConfig, PreTrainedModel  # noqa: E402
+
+Head = Literal["query", "frame"]
+
+
+@no_type_check  # The library makes it a dataclass that takes further keywords, which checks of its fields would refuse.
+class FrameSelectorConfig(PreTrainedConfig):
+    """What a selector is built from.
+
+    Attributes:
+        vision_config: of a vision encoder of transformers whose patches form a square.
+        text_config: of a causal language model of transformers.
+        layout: `query` or `frame`.
+        n: frames that the query scores; the candidates that a `frame` selector looks at unless told otherwise.
+        grid: a frame becomes grid x grid tokens.
+    """
+
+    model_type = "videre_frame_selector"
+    sub_configs = {"vision_config": AutoConfig, "text_config": AutoConfig}  # noqa: RUF012
+
+    vision_config: Any = None
+    text_config: Any = None
+    layout: str = "query"
+    n: int = 128
+    grid: int = 3
+
+    def __post_init__(self, **kwargs: Any) -> None:
+        self.vision_config = _sub(self.vision_config, "siglip_vision_model")
+        self.text_config = _sub(self.text_config, "qwen2")
+        self.tie_word_embeddings = bool(getattr(self.text_config, "tie_word_embeddings", False))
+        if self.layout not in ("query", "frame") or self.n < 1 or self.grid < 1:
+            raise ValueError(
+                f"layout is query or frame, n and grid 1 or more, got {self.layout=} {self.n=} {self.grid=}"
+            )
+        super().__post_init__(**kwargs)
+
+
+class FrameSelector(PreTrainedModel):
+    """Scores frames for a question. Saved and loaded as any model of transformers, vision encoder included.
+
+    Parts: `vision`, `projector`, `llm`, `query` (of the layout `query`), `head`.
+    """
+
+    config_class = FrameSelectorConfig
+    base_model_prefix = ""
+    _supports_sdpa = True
+    _supports_attention_backend = True
+    _tied_weights_keys = {"llm.lm_head.weight": "llm.model.embed_tokens.weight"}  # noqa: RUF012
+
+    def __init__(self, config: FrameSelectorConfig) -> None:
+        super().__init__(config)
+        width = config.text_config.hidden_size
+        self.vision: Any = AutoModel.from_config(config.vision_config)
+        self.llm: Any = AutoModelForCausalLM.from_config(config.text_config)
+        self.projector = nn.Sequential(
+            nn.Linear(config.vision_config.hidden_size, width), nn.GELU(), nn.Linear(width, width)
+        )
+        outputs = config.n if config.layout == "query" else 1
+        self.head = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, width), nn.GELU(), nn.Linear(width, outputs))
+        if config.layout == "query":
+            self.query = nn.Parameter(torch.zeros(1, width))
+        self.post_init()
+
+    def _init_weights(self, module: nn.Module) -> None:
+        """New parts as the language model's own are; the parts from elsewhere begin as their own classes say."""
+        std = float(getattr(self.config.text_config, "initializer_range", 0.02))
+        if isinstance(module, nn.Linear):
+            nn.init.normal_(module.weight, std=std)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+        elif isinstance(module, nn.LayerNorm):
+            nn.init.ones_(module.weight)
+            nn.init.zeros_(module.bias)
+        elif module is self and self.config.layout == "query":
+            nn.init.normal_(self.query, std=std)
+
+    def forward(
+        self,
+        patches: Float[Tensor, "B n P V"],
+        input_ids: Int[Tensor, "B L"],
+        lengths: Int[Tensor, " B"],
+    ) -> Float[Tensor, "B n"]:
+        """A logit a frame.
+
+        Args:
+            patches: what the vision encoder gives of each frame (`encode`).
+            input_ids: tokens of the questions, filled up at their ends.
+            lengths: of the questions, in tokens.
+        """
+        embeds, mask, places = self.sequence(self.tokens(patches), input_ids, lengths)
+        hidden = self.penultimate(embeds, mask, places)
+        if self.config.layout == "query":
+            ends = patches.shape[1] * self.config.grid**2 + lengths
+            return self.head(hidden[torch.arange(len(hidden), device=hidden.device), ends])
+        frames = hidden[:, input_ids.shape[1] :].unflatten(1, (patches.shape[1], self.config.grid**2))
+        return self.head(frames.mean(2)).squeeze(-1)
+
+    @torch.no_grad()
+    def encode(self, pixels: Float[Tensor, "T 3 H W"], *, batch: int = 32) -> Float[Tensor, "T P V"]:
+        """Patch features of the frozen vision encoder; a class or register token before them is left out."""
+        parts = [self.vision(pixel_values=part.to(self.vision.dtype)).last_hidden_state for part in pixels.split(batch)]
+        features = torch.cat(parts)
+        side = int(features.shape[1] ** 0.5)
+        return features[:, features.shape[1] - side**2 :]
+
+    def tokens(self, patches: Float[Tensor, "B n P V"]) -> Float[Tensor, "B nG D"]:
+        """The frames as the language model reads them: projected, then averaged to grid x grid tokens each."""
+        side = int(patches.shape[2] ** 0.5)
+        projected = self.projector(patches.to(next(self.projector.parameters()).dtype))
+        pictures = projected.flatten(0, 1).transpose(1, 2).unflatten(2, (side, side))
+        pooled = nn.functional.adaptive_avg_pool2d(pictures, self.config.grid)
+        return pooled.flatten(2).transpose(1, 2).unflatten(0, patches.shape[:2]).flatten(1, 2)
+
+    def sequence(
+        self, frames: Float[Tensor, "B N D"], input_ids: Int[Tensor, "B L"], lengths: Int[Tensor, " B"]
+    ) -> tuple[Float[Tensor, "B S D"], Float[Tensor, "B 1 S S"] | None, Int[Tensor, "B S"] | None]:
+        """Inputs of the language model: embeddings, mask, positions; None where a plain causal count will do."""
+        words = self.llm.get_input_embeddings()(input_ids)
+        if self.config.layout == "query":
+            # The query follows its question at once; filling comes after it, where a causal mask hides it.
+            query = self.query.to(words.dtype).expand(len(words), 1, -1)
+            padded = torch.cat([words, torch.zeros_like(query)], 1)
+            here = torch.arange(padded.shape[1], device=words.device)[None, :, None] == lengths[:, None, None]
+            return torch.cat([frames.to(words.dtype), torch.where(here, query, padded)], 1), None, None
+        real = torch.arange(input_ids.shape[1], device=words.device)[None] < lengths[:, None]
+        seen = torch.cat([real, real.new_ones(len(words), frames.shape[1])], 1)
+        places = (seen.cumsum(1) - 1).clamp(min=0)
+        return torch.cat([words, frames.to(words.dtype)], 1), _both_ways(seen, words.dtype), places
+
+    def penultimate(
+        self, embeds: Float[Tensor, "B S D"], mask: Tensor | None = None, places: Tensor | None = None
+    ) -> Float[Tensor, "B S D"]:
+        """Hidden states after the last but one block."""
+        out = self.llm.get_decoder()(
+            inputs_embeds=embeds, attention_mask=mask, position_ids=places, use_cache=False, output_hidden_states=True
+        )
+        return out.hidden_states[-2].to(next(self.head.parameters()).dtype)
+
+    def answer_loss(
+        self, patches: Float[Tensor, "B n P V"], input_ids: Int[Tensor, "B L"], labels: Int[Tensor, "B L"]
+    ) -> Float[Tensor, ""]:
+        """Cross-entropy of the answer's tokens after frames and question, inside the selector's own model.
+
+        Args:
+            input_ids: question and answer, filled up at the end.
+            labels: the same, -100 at whatever is not the answer.
+
+        Source: section 3.4, stage 1. A choice of frames has no gradient and the answering model is another one, so the
+            loss can only be taken here; through the frozen language model it reaches the projector alone.
+        """
+        words = self.llm.get_input_embeddings()(input_ids)
+        embeds = torch.cat([self.tokens(patches).to(words.dtype), words], 1)
+        count = int(labels.shape[1])
+        logits = self.llm(inputs_embeds=embeds, use_cache=False, logits_to_keep=count + 1).logits[:, :-1]
+        return nn.functional.cross_entropy(logits.float().flatten(0, 1), labels.flatten(), ignore_index=-100)
+
+
+def _both_ways(seen: Tensor, dtype: torch.dtype) -> Float[Tensor, "B 1 S S"]:
+    """A mask under which every position sees every real one, and filling sees itself, so that no row is empty."""
+    allowed = seen[:, None, None, :] | torch.eye(seen.shape[1], dtype=torch.bool, device=seen.device)
+    return torch.zeros(allowed.shape, dtype=dtype, device=seen.device).masked_fill(~allowed, torch.finfo(dtype).min)
+
+
+def _sub(given: Any, kind: str) -> PreTrainedConfig:
+    if isinstance(given, PreTrainedConfig):
+        return given
+    told = dict(given or {})
+    return AutoConfig.for_model(told.pop("model_type", kind), **told)

@@ -14,6 +14,7 @@ COMMANDS = {
     "ground": ("videre.apps.grounding:command", "Find when and where an answer lies, step by step."),
     "label": ("videre.apps.labelling:command", "Label which frames help, to train a frame selector."),
     "index": ("videre.apps.indexing:command", "Read the videos of a folder so that moments can be searched."),
+    "replay": ("videre.apps.replaying:command", "Replay a trace of ground without any model."),
     "report": ("videre.apps.reporting:command", "Turn evidence records into one HTML page."),
     "score": ("videre.apps.scoring:command", "Score prediction files that others published."),
     "select": ("videre.apps.selecting:command", "Choose the frames that a question needs; show scores."),

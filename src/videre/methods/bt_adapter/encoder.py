@@ -73,7 +73,7 @@ def load(base: str | None, adapter: str | Path | None = None, **settings: Any) -
     Args:
         base: a CLIP or SigLIP checkpoint; None takes the one that the adapter names.
         adapter: what `videre train adapter` wrote; None for the mean of the frames.
-        settings: of `models.clip.load`: device, dtype, revision.
+        settings: of `models.clip.load`: device, dtype, revision; None leaves its default.
 
     Raises:
         ModelError: one of them is not there, not whole, or they do not belong together.
@@ -82,7 +82,7 @@ def load(base: str | None, adapter: str | Path | None = None, **settings: Any) -
         if adapter is None:
             raise ValueError("name a checkpoint or an adapter")
         base = str(store.facts(adapter)["base"]["id"])
-    pair = clip.load(base, **settings)
+    pair = clip.load(base, **{key: value for key, value in settings.items() if value is not None})
     if adapter is None:
         return VideoEncoder(pair, Adapter(pair.network), name=base)
     beside = store.read(adapter, pair.network, revision=str(pair.card["revision"]))

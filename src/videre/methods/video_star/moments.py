@@ -22,7 +22,7 @@ _TO = r"\s*(?:-|–|—|to|until|till|through|and)\s*(?:about |around |approxima
 _START = re.compile(r"(?:start|begin|commenc|onset|from\b)[^.\d]*$", re.IGNORECASE)
 _END = re.compile(r"(?:\bend|finish|conclud|stop|until\b|till\b)[^.\d]*$", re.IGNORECASE)
 _LASTS = re.compile(r"(?:last|duration|continu|\bfor\b)[^.\d]*$", re.IGNORECASE)
-_TOTAL = re.compile(r"(?:out of|of the|of)\s*$", re.IGNORECASE)
+_TOTAL = re.compile(r"(?:out of|of the|of|/)\s*$", re.IGNORECASE)
 _EDGES = (
     (re.compile(r"(?i)(?<=\d)\s*\.{2,3}\s*(?=[\d.])"), " - "),
     (re.compile(r"(?i)\b(from|since) (?:the )?(?:very )?(?:start|beginning)\b(?: of the (?:video|clip))?"), r"\1 0%"),
@@ -32,11 +32,12 @@ _EDGES = (
                 r"(?:start|beginning)\b(?: of the (?:video|clip))?"), r"\1at 0%"),
     (re.compile(r"(?i)\b((?:ends|stops|finishes|ended|stopped) )(?:right )?(?:at|with) (?:the )?(?:very )?end\b"
                 r"(?: of the (?:video|clip))?"), r"\1at 100%"),
+    (re.compile(r"(?i)\bout of [\[(][\d.,\s]+[\])]"), ""),
     (re.compile(r"(?i)\b(?:during|within|in|over|for) the first (?=\d)"), "from 0% to "),
 )  # fmt: skip
 """Bounds in words -> in numbers: "from the start to 0.5", "until the end", "within the first 10 seconds"."""
 _VAGUE = re.compile(r"\b(?:first|second|last|final|latter) (?:half|third|quarter|part)\b|"
-                    r"\b(?:near|towards?|at|in|around)\s+the\s+(?:very\s+)?(?:\w+\s+)?"
+                    r"\b(?:near|towards?|at|in|around|after|before|past)\s+the\s+(?:very\s+)?(?:\w+\s+)?"
                     r"(?:start|beginning|middle|end|half)\b|"
                     r"\b(?:early|late|midway|halfway)\b", re.IGNORECASE)  # fmt: skip
 _WHOLE = re.compile(r"\b(?:throughout|(?:whole|entire|full)(?: \w+)? (?:video|clip|duration|length)|from (?:the )?"

@@ -33,12 +33,14 @@ _COUNTED = re.compile(r"\s+(?!(?:out|of|points?|percent|overall|in|on|for|as|is|
 _NOT = re.compile(r"(?:\bnot|n't|\brather than|\binstead of|\bnever)\s+(?:(?!only\b|just\b)[a-z]+ ){0,2}$", re.I)
 _NAMES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 _SMALL = {name: str(number) for number, name in enumerate(_NAMES)}
+_ORDINALS = ("third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth")
+_ORDINAL = re.compile(rf"(?i)\b({'|'.join(_ORDINALS)})(?= second\b)")
 _LEFT = re.compile(rf"(?i)\b({'|'.join(_NAMES[1:])})(?=\s+(?:or|to)\s+\d)")
 _UNSURE = re.compile(r"\b(?:could|might|may|either|possibly|perhaps|maybe|somewhere)\b", re.IGNORECASE)
 _CUES = {
     "score": ("score", "scored", "rating", "rate", "grade", "mark", "give", "award", "deserve", "deserves", "points"),
     "difficulty": ("difficulty", "difficult", "dd"),
-    "count": ("count", "number", "times", "many", "total"),
+    "count": ("count", "times", "many"),
     "duration": ("duration", "long", "lasts"),
 }
 
@@ -63,6 +65,8 @@ class Found:
 
 def in_digits(text: str) -> str:
     """The text with spelled numbers as digits: "three point two" becomes "3.2"; "one can see" stays."""
+    text = re.sub(r"(?i)\bsecond (?=\d)", "sec ", text)  # the library takes it for the second of a row
+    text = _ORDINAL.sub(lambda match: f"{_ORDINALS.index(match[1].lower()) + 3}th", text)
     try:
         told = alpha2digit(text, "en")
     except (ValueError, IndexError, KeyError):  # what the library raises on text that is no English
@@ -78,7 +82,8 @@ def numbers(text: str) -> list[Found]:
     skip = [match.span() for match in _OUT_OF.finditer(text)]
     for match in _SCALE.finditer(text):
         named = re.match(r"scale|rang", match[0], re.IGNORECASE) or _ON_SCALE.search(text[: match.start()])
-        if named:
+        beside = text[max(0, match.start() - 1) : match.start()] + text[match.end() :][:1]
+        if named or beside == "()" or re.match(r"[- ]scale\b", text[match.end() :]):
             skip.append(match.span())
     found: list[Found] = []
     for match in NUMBER.finditer(text):

@@ -14,7 +14,7 @@ from jaxtyping import Float
 
 from videre.methods.video_star.label import Label, Profile, Verdict, abstain, accept, reject
 from videre.methods.video_star.numerals import EPSILON
-from videre.methods.video_star.words import SENTENCE, alternatives, holds, lemma, negated, words
+from videre.methods.video_star.words import SENTENCE, alternatives, denied, holds, lemma, negated, words
 
 Embedder = Callable[[Sequence[str]], Float[np.ndarray, "B D"]]
 """Texts in, one unit vector each out; the dot product is the likeness. `videre.types.Encoder.texts` is one."""
@@ -77,10 +77,11 @@ def compared(steps: Sequence[str], parts: Sequence[str], *, embed: Embedder) -> 
     likeness = vectors[: len(steps)] @ vectors[len(steps) :].T
     for i, step in enumerate(steps):
         for j, part in enumerate(parts):
+            place = next((p for way in alternatives(step) if (p := holds(part, way))), None)
             if is_negated(step) != is_negated(part):
                 likeness[i, j] = 0.0
-            elif any(holds(part, way) for way in alternatives(step)):
-                likeness[i, j] = 1.0
+            elif place:
+                likeness[i, j] = float(is_negated(step) or not denied(part, place))
     return likeness
 
 

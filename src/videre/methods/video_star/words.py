@@ -16,7 +16,7 @@ from videre.methods.video_star.label import Label, Profile, Verdict, accept, rej
 from videre.methods.video_star.numerals import NUMBER, affirmed, in_digits, near
 
 WORD = re.compile(r"\d+(?:[.,]\d+)*|[^\W\d_]+(?:['’][^\W\d_]+)?")
-SENTENCE = re.compile(r"(?<=[.!?])\s+(?=\S)|\n+")
+SENTENCE = re.compile(r"(?<=[.!?;])\s+(?=\S)|\n+")
 _EMPTY = frozenset(
     re.findall(r"\w+", "a an the is are was were be been being am of and or it its his her their this that to")
 )
@@ -135,6 +135,11 @@ def _said(sentence: str, ways: list[list[str]], label: Label, profile: Profile) 
     return accept("the answer names the label", found=scope[place[0] : place[1]])
 
 
+def denied(text: str, place: tuple[int, int]) -> bool:
+    """Whether a negation governs the words between two places of a text, or stands among them."""
+    return negated(text, place[0]) or bool(_NEGATION.search(text[slice(*place)]))
+
+
 def denied_after(rest: str) -> bool:
     """Whether what follows takes the words back: "X is not shown", "X does not happen"."""
     denial = r"^\s*(?:is|are|was|were|does|do|did|has|have)?\s*(?:not|n['’]t|never)\b(?! only)"
@@ -172,7 +177,7 @@ def _others(sentence: str, label: Label, profile: Profile) -> list[str]:
 
 def _in_list(sentence: str, place: tuple[int, int]) -> bool:
     """Whether the label stands in "a sofa, a blanket and a pillow"."""
-    cuts = [m.span() for m in re.finditer(r",|\band\b|&", sentence, re.IGNORECASE)]
+    cuts = [m.span() for m in re.finditer(r",(?!\s*[\d.])|\band\b|&", sentence, re.IGNORECASE)]
     bounds = [0, *(edge for cut in cuts for edge in cut), len(sentence)]
     pairs = zip(bounds[::2], bounds[1::2], strict=True)
     parts = [(a, b) for a, b in pairs if sentence[a:b].strip()]

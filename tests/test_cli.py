@@ -240,3 +240,14 @@ def test_doctor_says_what_works():
     assert findings["decode"]["ok"] is True
     assert "PyAV" in findings["reader"]["detail"]
     assert findings["built-in model"]["ok"] is True
+
+
+def test_a_wish_to_end_is_answered_before_anything_listens_for_it(tmp_path, clip):
+    own = tmp_path / "slow.py"
+    own.write_text("import time\ndef slow():\n    print('loading', flush=True)\n    time.sleep(60)\n")
+    command = [sys.executable, "-m", "videre", "ask", str(clip), "What?", "-m", f"{own}:slow"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "loading\n"
+        process.terminate()
+        _, errors = process.communicate(timeout=30)
+    assert (process.returncode, errors) == (143, "videre: terminated\n")

@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -264,6 +265,33 @@ def test_an_interrupted_run_goes_on(home, tmp_path, number, code):
     rows = [json.loads(line) for line in log.read_text().splitlines()]
     assert len(rows) == 8
     assert not any(row["error"] for row in rows)
+
+
+@pytest.mark.parametrize("kills", [2, pytest.param(20, marks=pytest.mark.slow)])
+def test_killed_at_random_moments_it_ends_with_the_rows_of_a_quiet_run(home, tmp_path, kills):
+    """The whole command with its decoders, killed and run again, on a log that a kill may tear."""
+    where = ["--annotations", home / "rows.jsonl", "--videos", home / "videos", "-m", f"{home / 'own.py'}:own"]
+    command = [sys.executable, "-m", "videre", "eval", "rows", *map(str, where), "-o", str(tmp_path / "killed"), "-q"]
+    log, rng = tmp_path / "killed" / "answers.jsonl", random.Random(7)
+    for _ in range(kills):
+        process = subprocess.Popen(command, env={**os.environ, "OWN_SECONDS": "0.05"}, stdout=subprocess.DEVNULL)
+        before, deadline = log.read_bytes().count(b"\n") if log.exists() else 0, time.monotonic() + 60
+        while process.poll() is None and time.monotonic() < deadline:
+            if log.exists() and log.read_bytes().count(b"\n") > before:
+                break
+            time.sleep(0.01)
+        time.sleep(rng.uniform(0, 0.2))
+        process.kill()
+        process.wait()
+    assert on(home, "-o", tmp_path / "killed").exit_code == 0
+    assert on(home, "-o", tmp_path / "quiet").exit_code == 0
+
+    def told(folder):
+        rows = [json.loads(line) for line in (folder / "answers.jsonl").read_text().splitlines()]
+        assert len({row["id"] for row in rows}) == len(rows)
+        return {row["id"]: (row["answer"], row["run"]["frames_sha256"]) for row in rows}
+
+    assert told(tmp_path / "killed") == told(tmp_path / "quiet")
 
 
 @pytest.fixture

@@ -3,8 +3,8 @@
 import hashlib
 import platform
 import time
-from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import av
@@ -65,20 +65,46 @@ def system(model: Answerer, select: Selector, *, size_px: int | None = DEFAULT_S
         started = time.perf_counter()
         evidence = select(video, question)
         selected = time.perf_counter()
-        frames = look(video, evidence, size_px=size_px)
+        shown = laid_out(select, video, evidence, question, size_px=size_px)
+        frames = shown.chunks[shown.main]
         looked = time.perf_counter()
-        answer = model.answer([frames], question)
+        answer = model.answer(shown.chunks, shown.question)
         chosen = Step("select", {"selector": selector_name(select)}, list(evidence.seconds), _ms(started, selected))
         steps = (
             *(evidence.steps or (chosen,)),
             Step("look", {"moments": len(evidence.seconds)}, f"{frames!r}", _ms(selected, looked)),
             Step("answer", {"model": model.name}, answer.text, _ms(looked, time.perf_counter())),
         )
-        shown = shown_evidence(evidence, frames)
-        run = {**run_card(model, select, frames, question, video=video, seed=seed), **answer.run}
-        return replace(answer, evidence=replace(shown, steps=steps), run=run)
+        told = run_card(model, select, frames, shown.question, video=video, seed=seed)
+        run = {**told, **shown.facts, **answer.run}
+        return replace(answer, evidence=replace(shown_evidence(evidence, frames), steps=steps), run=run)
 
     return answers
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What is laid before the model.
+
+    Attributes:
+        chunks: the frames, in parts.
+        question: the question as it is asked of the model.
+        main: which chunk the evidence points at.
+        facts: what the run card says beside the usual.
+    """
+
+    chunks: tuple[Frames, ...]
+    question: Question
+    main: int = 0
+    facts: Mapping[str, JSON] = field(default_factory=dict)
+
+
+def laid_out(select: Selector, video: Video, evidence: Evidence, question: Question, *, size_px: int | None) -> Shown:
+    """The frames at the chosen moments; a selector with a method `show` of this form lays out parts of its own."""
+    show: Callable[..., Shown] | None = getattr(select, "show", None)
+    if show is None:
+        return Shown((look(video, evidence, size_px=size_px),), question)
+    return show(video, evidence, question, size_px=size_px)
 
 
 class Blind:

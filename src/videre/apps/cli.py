@@ -65,6 +65,8 @@ def run(arguments: list[str]) -> int:
         return _close_stdout()
     except errors.VidereError as error:
         return _say(f"error: {error}", error.exit_code)
+    except Terminated:
+        return _say("terminated", errors.TERMINATED)
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else errors.BUG
     except Exception:  # what is left is a bug of ours
@@ -83,5 +85,9 @@ def _close_stdout() -> int:
     return errors.OK
 
 
+class Terminated(SystemExit):
+    """SIGTERM, where nothing else was listening for it."""
+
+
 def _terminated(_signal: int, _frame: FrameType | None) -> None:
-    raise SystemExit(errors.TERMINATED)
+    raise Terminated(errors.TERMINATED)

@@ -1,83 +1,130 @@
 """`videre ground VIDEO QUESTION`: when and where the answer lies, and by which steps; the selector `msr-vir`."""
 
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import click
 
 from videre.record import Record, dumps, to_row, video_facts
-from videre.types import Answer, Evidence, Question, Selector, Step, Video
+from videre.types import JSON, Answer, Question
+
+SIZE_PX = 768
 
 
-def selector(*, encoder: str, detector: str = "", parser: str = "rules", k: int = 8) -> Selector:
-    """A selector that follows a policy to the moment of the question.
+def selector(
+    *,
+    encoder: str = "",
+    temporal: str = "",
+    detector: str = "",
+    parser: str = "rules",
+    by: str = "policy",
+    profile: str = "default",
+    k: int = 8,
+    overview: int | None = None,
+    close_ups: bool = True,
+    guide: bool = True,
+    equal: bool = False,
+    cache: str = "",
+    allow_copyleft: bool = False,
+) -> Any:
+    """A selector that follows a policy to the moment of the question, and shows overview, moment and close-ups.
 
     Args:
-        encoder: a CLIP or SigLIP checkpoint, folder or hub id, that finds actions.
-        detector: an open-vocabulary detector, folder or hub id; without one no boxes are drawn.
+        encoder: a CLIP or SigLIP checkpoint, folder or hub id, that finds actions by likeness.
+        temporal: another module that finds actions, in its place: `vlm:MODEL`, `univtg:FILE`, or `file.py:function`.
+        detector: an open-vocabulary detector, folder or hub id, `vlm:MODEL`, or `file.py:function`; without one there
+            are no boxes.
         parser: `rules`, a text model of transformers, or `http://HOST/v1#MODEL`.
-        k: moments that are shown.
+        by: `policy`; or `question` (the raw question is looked for) or `whole` (no moment), to compare with.
+        profile: `default` or `paper`.
+        k: moments of the key moment that are shown.
+        overview: frames of the whole video beside it; None takes the profile's.
+        close_ups: show the places that were found as crops.
+        guide: explain the parts in the prompt.
+        equal: show as many frames evenly over the video instead: the baseline of equal frames.
+        cache: a folder that keeps what the modules found, for further questions.
+        allow_copyleft: let modules under copyleft licences in.
 
     Raises:
         ModelError: one of them cannot be loaded.
+        ConfigError: a setting is unknown.
     """
-    from videre.methods.msr_vir.execute import ground
-    from videre.methods.msr_vir.parse import parse
-    from videre.methods.msr_vir.scan import Scan
-    from videre.models import clip
+    from videre.apps import grounders
+    from videre.methods.msr_vir import profile as profiles
+    from videre.methods.msr_vir.reasoner import Reasoner
+    from videre.methods.msr_vir.show import Showing
 
-    grounder, places, writer = Scan(clip.load(encoder)), _detector(detector), _writer(parser)
+    wanted = profiles.named(profile)
+    found = grounders.known(
+        encoder, temporal=temporal, detector=detector, cache=cache, by=by, allow_copyleft=allow_copyleft
+    )
+    seen = wanted.overview if overview is None else overview
+    how = Showing(overview=seen, close_ups=close_ups, guide=guide, equal=equal)
+    return Reasoner(
+        *found, writer=grounders.writer(parser, wanted), parser=parser, by=by, profile=wanted, k=k, showing=how
+    )
 
-    def select(video: Video, question: Question) -> Evidence:
-        parsed = parse(question.text, writer)
-        found, _ = ground(parsed.policy, video, grounder=grounder, detector=places, question=question.text, frames=k)
-        told = Step("parse", {"parser": parser}, {"status": parsed.status, "refused": list(parsed.errors)})
-        return Evidence(found.seconds, spans=found.spans, boxes=found.boxes, steps=(told, *found.steps))
 
-    return select
+_OPTIONS = (
+    click.option("--encoder", default="", help="CLIP or SigLIP checkpoint: a folder or a hub id."),
+    click.option("--temporal", default="", help="In its place: vlm:MODEL, univtg:FILE, or FILE.py:FUNCTION."),
+    click.option("--detector", default="", help="Open-vocabulary detector, vlm:MODEL, or FILE.py:FUNCTION."),
+    click.option("--parser", default="rules", show_default=True, help="rules, a text model, or http://HOST/v1#MODEL."),
+    click.option(
+        "--by", type=click.Choice(["policy", "question", "whole"]), default="policy", show_default=True,
+        help="Follow the policy; or look for the raw question; or take the whole video.",
+    ),
+    click.option("--profile", type=click.Choice(["default", "paper"]), default="default", show_default=True),
+    click.option("--cache", default="", help="A folder that keeps what the modules found."),
+    click.option("--allow-copyleft", is_flag=True, help="Let modules under copyleft licences in."),
+)  # fmt: skip
+
+
+def _options(function: Any) -> Any:
+    for option in reversed(_OPTIONS):
+        function = option(function)
+    return function
 
 
 @click.command("ground")
 @click.argument("video")
 @click.argument("question")
-@click.option("--encoder", required=True, help="CLIP or SigLIP checkpoint: a folder or a hub id.")
-@click.option("--detector", default="", help="Open-vocabulary detector: a folder or a hub id; none draws no boxes.")
-@click.option("--parser", default="rules", show_default=True, help="rules, a text model, or http://HOST/v1#MODEL.")
+@_options
 @click.option("-k", "--frames", type=click.IntRange(1, 1000), default=8, show_default=True, help="Moments in the span.")
-@click.option("--json", "as_json", is_flag=True, help="The evidence record on standard output.")
-def command(video: str, question: str, as_json: bool, frames: int, **settings: str) -> None:
-    """Find when and where the answer to a question lies, and show the steps."""
+@click.option("--html", type=click.Path(path_type=Path, dir_okay=False), help="Write the page of it.")
+@click.option("--json", "as_json", is_flag=True, help="The evidence record, which is the trace, on standard output.")
+def command(video: str, question: str, as_json: bool, html: Path | None, frames: int, **settings: Any) -> None:
+    """Find when and where the answer to a question lies, and show the steps.
+
+    The record of --json is a trace: `videre replay` makes the same evidence of it without any model.
+    """
+    record = grounded(video, Question(question), selector(k=frames, **settings))
+    if html is not None:
+        from videre import report
+
+        report.write([record], html)
+    click.echo(dumps(to_row(record)) if as_json else _text(record))
+
+
+def grounded(path: str, question: Question, select: Any) -> Record:
+    """The trace of one question; the video is read in a process of its own, under limits."""
+    from videre.ask import laid_out, shown_evidence
     from videre.video.open import open_video
 
-    select = selector(k=frames, **settings)
-    with open_video(video) as opened:
-        asked = Question(question)
-        evidence = select(opened, asked)
+    with open_video(path, isolate=True) as video:
+        evidence = select(video, question)
+        shown = laid_out(select, video, evidence, question, size_px=SIZE_PX)
+        main = shown.chunks[shown.main]
+        run: dict[str, JSON] = {**shown.facts, "frames_sha256": main.sha256()}
+        told = replace(shown_evidence(evidence, main), steps=evidence.steps)
         span = evidence.spans[0]
-        text = f"{span.start_seconds:.1f} s to {span.end_seconds:.1f} s"
-        record = Record(opened.path, video_facts(opened), asked, Answer(text, evidence=evidence))
-    if as_json:
-        click.echo(dumps(to_row(record)))
-        return
-    click.echo(text)
-    for step in evidence.steps:
-        click.echo(f"  {step.name}: {step.inputs.get('words', '')} -> {dumps(step.output)}")
+        answer = Answer(f"{span.start_seconds:.1f} s to {span.end_seconds:.1f} s", evidence=told, run=run)
+        return Record(Path(path).name, video_facts(video), question, answer)
 
 
-def _detector(name: str) -> Any:
-    if not name:
-        return None
-    from videre.models import detector
-
-    return detector.load(name)
-
-
-def _writer(name: str) -> Any:
-    if name == "rules":
-        return None
-    if name.startswith(("http://", "https://")):
-        from videre.apps import naming
-
-        return naming.model(name)
-    from videre.models import text
-
-    return text.load(name)
+def _text(record: Record) -> str:
+    lines = [str(record)]
+    for step in record.evidence.steps:
+        lines.append(f"  {step.name}: {step.inputs.get('words', '')} -> {dumps(step.output)[:300]}")
+    return "\n".join(lines)

@@ -11,7 +11,13 @@ if TYPE_CHECKING:
 MEMORY = {"visual": int, "query": int, "positions": str, "reduce": str}
 WRITING = {"answer_tokens": int, "beams": int, "repetition_penalty": float, "length_penalty": float}
 REDUCE = ("compress", "compress_plainly", "concatenate", "pool", "fifo", "tome", "uniform")
-CHOICES = {"positions": ("write", "read"), "recall": ("replay", "visual"), "reduce": REDUCE}
+KINDS = {**MEMORY, **WRITING, "slots": int, "recall": str, "batch": int, "mode": str, "official": str}
+CHOICES = {
+    "mode": ("official", "default"),
+    "positions": ("write", "read"),
+    "recall": ("replay", "visual"),
+    "reduce": REDUCE,
+}
 
 
 def model(text: str, **loader: JSON) -> "MALMM":
@@ -57,20 +63,32 @@ def settings(base: "Settings", given: dict[str, Any]) -> "Settings":
     return replace(base, memory=replace(memory, **changes), writing=writing, **others)
 
 
+def checked(given: dict[str, Any]) -> dict[str, Any]:
+    """The same settings, each known and of its kind.
+
+    Raises:
+        ConfigError: one is not.
+    """
+    found: dict[str, Any] = {}
+    for key, value in given.items():
+        if key not in KINDS:
+            raise ConfigError(f"ma-lmm: {key!r} is no setting; there are {', '.join(sorted(KINDS))}")
+        if key in CHOICES and value not in CHOICES[key]:
+            raise ConfigError(f"ma-lmm: {key} is one of {', '.join(CHOICES[key])}, got {value!r}")
+        try:
+            found[key] = KINDS[key](value)
+        except ValueError as error:
+            raise ConfigError(f"ma-lmm: {key} is a number, got {value!r}") from error
+    if found.get("mode") == "default":
+        del found["mode"]
+    return found
+
+
 def _read(text: str) -> dict[str, Any]:
-    kinds = {**MEMORY, **WRITING, "slots": int, "recall": str, "batch": int, "mode": str, "official": str}
-    choices = {**CHOICES, "mode": ("official", "default")}
     given: dict[str, Any] = {}
     for part in filter(None, text.split(",")):
         key, equals, value = part.partition("=")
-        if not equals or key not in kinds:
-            raise ConfigError(f"ma-lmm: {part!r} is no setting; there are {', '.join(sorted(kinds))}")
-        if key in choices and value not in choices[key]:
-            raise ConfigError(f"ma-lmm: {key} is one of {', '.join(choices[key])}, got {value!r}")
-        try:
-            given[key] = kinds[key](value)
-        except ValueError as error:
-            raise ConfigError(f"ma-lmm: {key} is a number, got {value!r}") from error
-    if given.get("mode") == "default":
-        del given["mode"]
-    return given
+        if not equals:
+            raise ConfigError(f"ma-lmm: settings are key=value, and {part!r} is no setting")
+        given[key] = value
+    return checked(given)

@@ -80,12 +80,15 @@ def _grounding(section: Mapping[str, JSON]) -> Iterator[str]:
     scores, counts = section["scores"], section["counts"]
     yield f"grounding, percent: {counts['n_items'] - counts['n_missing']} of {counts['n_items']} have a predicted span"
     yield f"  {'':15s}" + "".join(f"{name:>9s}" for name in scores)
-    yield f"  {'this run':15s}" + "".join(f"{value:9.2f}" for value in scores.values())
-    for side, name in enumerate(("95 % from", "to")):
-        yield f"  {name:15s}" + "".join(f"{section['intervals'][key][side]:9.2f}" for key in scores)
+    if counts["n_missing"] == counts["n_items"]:
+        yield "  this run       names no span: --select one that does, such as msr-vir; strictly, each figure is 0"
+    else:
+        yield f"  {'this run':15s}" + "".join(f"{value:9.2f}" for value in scores.values())
+        for side, name in enumerate(("95 % from", "to")):
+            yield f"  {name:15s}" + "".join(f"{section['intervals'][key][side]:9.2f}" for key in scores)
     for rule, blind in section["baselines"].items():
         yield f"  {rule:15s}" + "".join(f"{blind[key]:9.2f}" for key in scores)
-    yield "  rows below the interval: spans that need no question, with this run's answers"
+    yield "  rows below it: spans that need no question, with this run's answers"
     for kind, share in (section.get("answers") or {}).items():
         low, high = (100 * bound for bound in share["interval"])
         yield f"  answers {kind:7s}{100 * share['accuracy']:9.2f} [{low:.2f}, {high:.2f}] of {share['count']}"

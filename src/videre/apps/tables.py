@@ -110,7 +110,7 @@ def grounding(seen: "Run", benchmark: Benchmark) -> dict[str, JSON]:
 
 
 def moments(seen: "Run") -> dict[str, JSON]:
-    """R@1 at IoU, mAP and mean IoU, in percent, of the spans that the selector gave."""
+    """R@1 at IoU and mean IoU, in percent, of the spans that the selector gave."""
     from videre import evaluate
 
     found = evaluate.moments(seen)

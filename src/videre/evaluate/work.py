@@ -79,10 +79,10 @@ class Answering:
 
 
 def unseen(model: Answerer, seen: Mapping[str, Record]) -> Callable[[Sample], Record]:
-    """A function from a sample to the record of a model that sees black frames, of the times and sizes in `seen`.
+    """A function from a sample to the record of a model that looks away, at frames of the times and sizes in `seen`.
 
     Args:
-        model: who answers.
+        model: who answers whatever it is shown: `videre.ask.Blind`, a model that reads text alone.
         seen: records of the run that saw the video.
 
     Raises:

@@ -1,6 +1,7 @@
 """The run folder: one owner at a time, one set of inputs, and derived files that are whole or absent."""
 
 import contextlib
+import errno
 import fcntl
 import json
 import os
@@ -16,6 +17,9 @@ LOG = "answers.jsonl"
 MANIFEST = "manifest.json"
 STATUS = "status.json"
 LOCK = ".lock"
+NO_PLACE = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EACCES, errno.EPERM, errno.ENAMETOOLONG, errno.ELOOP)
+"""A path that no room on the disk would make writable."""
+
 SHOWN = 8
 """How many differences a refusal names."""
 
@@ -29,10 +33,13 @@ class OutOfSpace(VidereError):  # noqa: N818 - the state of a disk, named in exi
 
 @contextlib.contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Turns a failed write into `OutOfSpace` with the path in its message."""
+    """Turns a failed write into `OutOfSpace`, or into `ConfigError` where nothing can be written at such a path."""
     try:
         yield
     except OSError as error:
+        if error.errno in NO_PLACE:
+            message = f"cannot write {path}: {error.strerror}; choose a folder that you may write to"
+            raise ConfigError(message, code="no_place") from error
         raise OutOfSpace(f"cannot write {path}: {error.strerror or error}") from error
 
 

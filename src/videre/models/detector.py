@@ -1,9 +1,10 @@
-"""Open-vocabulary detectors of transformers: words in, boxes out (Grounding DINO, MM Grounding DINO, OWLv2).
+"""Open-vocabulary detectors of transformers: words in, boxes out (Grounding DINO, MM Grounding DINO, OWLv2, OmDet).
 
 >>> detector = load("IDEA-Research/grounding-dino-tiny")       # doctest: +SKIP
 >>> detector.detect(video.at([1.0]), "man in blue")            # doctest: +SKIP
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -23,8 +24,10 @@ from videre.models.weights import find  # noqa: E402
 
 DOTTED = ("grounding-dino", "mm-grounding-dino")
 """Families that read lower-case phrases, each ended by a dot."""
-FAMILIES = (*DOTTED, "owlv2", "owlvit")
+FAMILIES = (*DOTTED, "owlv2", "owlvit", "omdet-turbo")
 BATCH = 4
+Seen = tuple[float, float, float, float, float]
+"""Corners x0, y0, x1, y1 in pixels, and a score."""
 
 
 class Detector:
@@ -42,22 +45,29 @@ class Detector:
         self.network, self.processor = network, processor
         self.name, self.card, self.min_score = name, card, min_score
 
-    def detect(self, frames: Frames, query: str) -> list[list[tuple[float, float, float, float]]]:
-        """Boxes of the query in each frame, best first: corners in pixels, inside the frame."""
-        starts = range(0, len(frames), BATCH)
-        return [boxes for i in starts for boxes in self._batch(frames.pixels[i : i + BATCH], query)]
+    def detect(self, frames: Frames, query: str) -> list[list[Seen]]:
+        """Boxes of the query in each frame, best first: corners in pixels, inside the frame, and a score in [0, 1]."""
+        return self.pairs(list(frames.pixels), [query] * len(frames))
 
-    def _batch(self, pictures: np.ndarray, query: str) -> list[list[tuple[float, float, float, float]]]:
+    def pairs(self, pictures: Sequence[np.ndarray], queries: Sequence[str]) -> list[list[Seen]]:
+        """As `detect`, for pictures `[3, H, W]` of one size with a query each; `BATCH` of them go in at once."""
+        starts = range(0, len(pictures), BATCH)
+        return [boxes for i in starts for boxes in self._batch(pictures[i : i + BATCH], queries[i : i + BATCH])]
+
+    def _batch(self, pictures: Sequence[np.ndarray], queries: Sequence[str]) -> list[list[Seen]]:
         images = [np.ascontiguousarray(picture.transpose(1, 2, 0)) for picture in pictures]
-        is_dotted = self.network.config.model_type in DOTTED
-        words: Any = query.lower().rstrip(".") + "." if is_dotted else [query]
-        inputs = self.processor(images=images, text=[words] * len(images), return_tensors="pt")
+        family = self.network.config.model_type
+        inputs = self.processor(images=images, text=_texts(queries, family), return_tensors="pt", **_padding(family))
         inputs = inputs.to(self.network.device)
         with torch.inference_mode(), memory_named():
             outputs = self.network(**inputs)
         sizes = [image.shape[:2] for image in images]
         post = self.processor.post_process_grounded_object_detection
-        more = {"input_ids": inputs["input_ids"], "text_threshold": self.min_score} if is_dotted else {}
+        more: dict[str, Any] = {}
+        if family in DOTTED:
+            more = {"input_ids": inputs["input_ids"], "text_threshold": self.min_score}
+        if family == "omdet-turbo":
+            more = {"text_labels": [[query] for query in queries]}
         found = post(outputs, threshold=self.min_score, target_sizes=sizes, **more)
         return [_sorted(one, size) for one, size in zip(found, sizes, strict=True)]
 
@@ -80,15 +90,26 @@ def load(
         family = transformers.AutoModelForZeroShotObjectDetection
         network = load_network(family, checkpoint, device=checked_device(device))
         processor = transformers.AutoProcessor.from_pretrained(checkpoint.folder, local_files_only=True)
-    return Detector(network, processor, name=name_or_folder, card=card(checkpoint, network), min_score=min_score)
+        told = card(checkpoint, network) | {"min_score": min_score}
+    return Detector(network, processor, name=name_or_folder, card=told, min_score=min_score)
 
 
-def _sorted(found: Any, size: tuple[int, ...]) -> list[tuple[float, float, float, float]]:
+def _texts(queries: Sequence[str], family: str) -> Any:
+    if family in DOTTED:
+        return [query.lower().rstrip(".") + "." for query in queries]
+    return [[query] for query in queries]
+
+
+def _padding(family: str) -> dict[str, Any]:
+    return {"padding": True} if family in DOTTED else {}
+
+
+def _sorted(found: Any, size: tuple[int, ...]) -> list[Seen]:
     height, width = size[:2]
     kept = []
-    for _, corners in sorted(zip(found["scores"].tolist(), found["boxes"].tolist(), strict=True), reverse=True):
+    for score, corners in sorted(zip(found["scores"].tolist(), found["boxes"].tolist(), strict=True), reverse=True):
         x0, x1 = (min(max(0.0, x), float(width)) for x in corners[::2])
         y0, y1 = (min(max(0.0, y), float(height)) for y in corners[1::2])
         if x0 < x1 and y0 < y1:
-            kept.append((x0, y0, x1, y1))
+            kept.append((x0, y0, x1, y1, score))
     return kept

@@ -115,9 +115,25 @@ class Endpoint:
         """
         return self._connection.run(self._answer(show(frames, self._how), question))
 
-    def generate(self, prompt: str, frames: Iterable[Frames] = (), *, max_tokens: int = 128) -> str:
-        """Text that follows a prompt, greedily where the server allows it. Errors as in `answer`."""
-        return self._connection.run(self._reply(show(frames, self._how), prompt, max_tokens)).text
+    def generate(
+        self,
+        prompt: str,
+        frames: Iterable[Frames] = (),
+        *,
+        max_tokens: int = 128,
+        schema: Mapping[str, JSON] | None = None,
+    ) -> str:
+        """Text that follows a prompt, greedily where the server allows it. Errors as in `answer`.
+
+        Args:
+            prompt: the text.
+            frames: what the model sees.
+            max_tokens: the longest reply.
+            schema: a JSON schema that the server holds the reply to; one that refuses this writes freely.
+        """
+        held = {"type": "json_schema", "json_schema": {"name": "reply", "schema": dict(schema or {})}}
+        more = {"response_format": held} if schema else {}
+        return self._connection.run(self._reply(show(frames, self._how), prompt, max_tokens, **more)).text
 
     def score(self, frames: Iterable[Frames], question: Question, options: Sequence[str]) -> Float[np.ndarray, " K"]:
         """Log-probability that the reply begins with each option, where every option is one letter.

@@ -12,7 +12,7 @@ from videre.types import JSON
 _REFUSES = (
     r"unsupported|unknown|unrecognized|unexpected|not (?:supported|permitted|allowed)|does not support|extra inputs"
 )
-_FIELDS = ("uuid", "max_tokens", "temperature")
+_FIELDS = ("uuid", "max_tokens", "temperature", "response_format")
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,8 @@ class Form:
         length = "max_completion_tokens" if "max_tokens" in self.refused else "max_tokens"
         heat = {} if "temperature" in self.refused else {"temperature": 0}
         fields = {"model": self.model, "messages": [{"role": "user", "content": content}], length: max_tokens}
-        whole = {**fields, **heat, **more, **self.extra}
+        kept = {name: value for name, value in more.items() if name not in self.refused}
+        whole = {**fields, **heat, **kept, **self.extra}
         return json.dumps(whole, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
 
     def refused_in(self, error: ModelError) -> frozenset[str]:

@@ -5,6 +5,7 @@ it is the training-free plug-in. What memory adds lies beside it in two small fi
 epsilon of the vision norm) and `memory.safetensors` (a vector a time step).
 """
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import replace
@@ -49,7 +50,7 @@ def load(
     The Q-Former and the banks run in float32 whatever the rest runs in, as in the released code.
 
     Args:
-        name_or_path: an InstructBLIP or BLIP-2 checkpoint of transformers.
+        name_or_path: an InstructBLIP or BLIP-2 checkpoint of transformers, or a folder that `save_learned` wrote.
         device: as for `mllm.load`.
         dtype: of vision tower and language model.
         revision: a commit of the hub.
@@ -61,13 +62,15 @@ def load(
         ModelError: not found, not allowed, not whole, or no such architecture.
     """
     place, number = checked_device(device), checked_dtype(dtype)
-    checkpoint = find(name_or_path, revision=revision, trust_remote_code=trust_remote_code)
+    own = _beside(Path(name_or_path).expanduser())
+    base = own.get("base") or name_or_path
+    checkpoint = find(base, revision=revision, trust_remote_code=trust_remote_code)
     with load_errors(checkpoint):
         processor = load_processor(checkpoint)
         network = load_decoder(checkpoint, device=place, dtype=number)
     _check(checkpoint, network)
     network.qformer.float()
-    told = _beside(checkpoint.folder)
+    told = own if own["tensors"] else _beside(checkpoint.folder)
     weights = dict(told["tensors"])
     if official is not None:
         weights |= read_official(official)
@@ -111,16 +114,23 @@ def save(model: MALMM, folder: str | Path) -> Path:
     place = Path(folder)
     model.network.save_pretrained(place)
     model.processor.save_pretrained(place)
-    memory = model.settings.memory
-    told = {
-        "vision_norm_eps": model.network.vision_model.post_layernorm.eps,
-        "visual": memory.visual,
-        "query": memory.query,
-        "positions": memory.positions,
-    }
+    told = _settings(model)
     (place / SETTINGS).write_text(json.dumps(told, indent=1) + "\n", "utf-8")
     if model.positions is not None:
         save_file({POSITIONS: model.positions.detach().cpu().contiguous()}, place / TENSORS)
+    return place
+
+
+def save_learned(model: MALMM, folder: str | Path, *, base: str) -> Path:
+    """The folder, with what was trained and the name of the checkpoint that it belongs over."""
+    place = Path(folder)
+    place.mkdir(parents=True, exist_ok=True)
+    state = model.network.state_dict()
+    weights = {name: value.cpu().contiguous() for name, value in state.items() if name.startswith(TRAINED)}
+    if model.positions is not None:
+        weights[POSITIONS] = model.positions.detach().cpu().contiguous()
+    save_file(weights, place / TENSORS)
+    (place / SETTINGS).write_text(json.dumps({"base": base, **_settings(model)}, indent=1) + "\n", "utf-8")
     return place
 
 
@@ -148,6 +158,23 @@ def _beside(folder: Path) -> dict[str, Any]:
     if (folder / TENSORS).is_file():
         told["tensors"] = load_file(folder / TENSORS)
     return told
+
+
+def _settings(model: MALMM) -> dict[str, Any]:
+    memory = model.settings.memory
+    return {
+        "vision_norm_eps": model.network.vision_model.post_layernorm.eps,
+        "visual": memory.visual,
+        "query": memory.query,
+        "positions": memory.positions,
+    }
+
+
+def _learned(own: Mapping[str, Any], name: str) -> dict[str, str]:
+    """For the run card: the hash of what was learned."""
+    if "base" not in own:
+        return {}
+    return {"learned": name, "learned_sha256": hashlib.sha256((Path(name) / TENSORS).read_bytes()).hexdigest()}
 
 
 def _memory(told: Mapping[str, Any]) -> Memory:

@@ -147,7 +147,7 @@ class MALMM:
             first = vision.embeddings(pixels.to(self.network.device, self.network.dtype))
             return vision.encoder(inputs_embeds=first).last_hidden_state
 
-    def normed(self, tokens: Float[Tensor, "N C"]) -> Float[Tensor, "N C"]:
+    def normed(self, tokens: Float[Tensor, "*B N C"]) -> Float[Tensor, "*B N C"]:
         """The last norm of the vision tower, in float32 whatever the tower runs in."""
         norm: nn.LayerNorm = self.network.vision_model.post_layernorm
         weight, bias = norm.weight.float(), norm.bias.float()

@@ -8,35 +8,14 @@ from typing import Any, Protocol, runtime_checkable
 
 from videre.errors import DataError
 from videre.methods.msr_vir import rules
-from videre.methods.msr_vir.policy import Policy, read
+from videre.methods.msr_vir.paper import exported
+from videre.methods.msr_vir.policy import Policy, json_schema, read
+from videre.methods.msr_vir.profile import DEFAULT, Profile
+from videre.methods.msr_vir.prompts import prompt
 from videre.types import JSON
 
 LONGEST_REPLY = 20_000
 DEEPEST_REPLY = 40
-PERSPECTIVES = (
-    "none",
-    "name the anchor event as plainly as possible",
-    "look for the moment the asked action itself happens",
-    "prefer a wide window and the object asked about",
-)
-PROMPT = """You plan how to find the evidence for a question about a video. You do not see it and do not answer.
-Write one JSON object: {"version": "msrvir.policy/1", "temporal": T, "spatial": [S, ...]}.
-Temporal operators: whole | detect(query) | position(where, fraction) | relate(relation, of, window)
-| between(a, b, mode) | within(outer, inner) | pad(of, before, after)
-Spatial operators: locate(query) | relate_box(relation, of) | region(side, of)
-A query is a short visible action or object, never an intention, a cause or an answer.
-For "why" and "how" describe the visible event and pad it; for "after X" detect X, not the asked action.
-"At the end of the video" is position; "on the left of the video" is region; counting and places: whole, spatial [].
-Example: what did the lady do before she sat down?
-{"temporal": {"op": "relate", "relation": "before", "of": {"op": "detect", "query": "lady sits down"}},
- "spatial": [{"op": "locate", "query": "lady"}]}
-Example: how many people are there?
-{"temporal": {"op": "whole"}, "spatial": []}
-Perspective: {perspective}
-Question: {question}
-JSON:"""
-
-
 @runtime_checkable
 class Writer(Protocol):
     """Anything that writes text after a prompt: a local text model, a server, or an MLLM without frames."""
@@ -44,6 +23,24 @@ class Writer(Protocol):
     def generate(self, prompt: str, *, max_tokens: int = 128) -> str:
         """The text."""
         ...
+
+
+@dataclass(frozen=True)
+class Held:
+    """A `Writer` on a server that is held to the JSON schema of a policy while it writes, where it can be.
+
+    Args:
+        server: `videre.models.endpoint.Endpoint`.
+        dialect: the paper's spelling has no schema, so that only our own is held.
+    """
+
+    server: Any
+    dialect: str = "policy/1"
+
+    def generate(self, prompt: str, *, max_tokens: int = 128) -> str:
+        """The text."""
+        schema = json_schema() if self.dialect == "policy/1" else None
+        return self.server.generate(prompt, max_tokens=max_tokens, schema=schema)
 
 
 @dataclass(frozen=True)
@@ -56,37 +53,60 @@ class Parsed:
     raw: str = ""
 
 
-def parse(question: str, writer: Writer | None = None, *, perspective: str = "none", max_tokens: int = 400) -> Parsed:
-    """The policy of a question: written by a model, asked again once, else by rules, else the whole video."""
+def parse(
+    question: str,
+    writer: Writer | None = None,
+    *,
+    perspective: str = "none",
+    profile: Profile = DEFAULT,
+    max_tokens: int = 400,
+) -> Parsed:
+    """The policy of a question: written by a model, asked again once, else by rules, else the whole video.
+
+    In the paper's profile a model writes the paper's dialect, once; what is none of it ends in the whole video.
+    """
     errors: list[str] = []
     raw = ""
-    prompt = PROMPT.replace("{perspective}", perspective).replace("{question}", question)
-    for attempt in range(2 if writer else 0):
+    asked = prompt(question, perspective=perspective, dialect=profile.dialect)
+    for attempt in range(1 + profile.retries if writer else 0):
         again = f"\nThe last object was refused: {errors[-1]}\nJSON:" if attempt else ""
-        raw = writer.generate(prompt + again, max_tokens=max_tokens) if writer else ""
+        raw = writer.generate(asked + again, max_tokens=max_tokens) if writer else ""
         try:
-            policy, status = read_reply(raw)
+            policy, status = read_reply(raw, dialect=profile.dialect)
             return Parsed(policy, "retried" if attempt else status, tuple(errors), raw)
         except DataError as error:
             errors.append(str(error))
+    return _without_model(question, tuple(errors), raw, profile, has_writer=writer is not None)
+
+
+def _without_model(question: str, errors: tuple[str, ...], raw: str, profile: Profile, *, has_writer: bool) -> Parsed:
+    if has_writer and not profile.rules:
+        return Parsed(Policy(), "whole", errors, raw)
     try:
         policy = rules.parse(question)
+        if profile.dialect == "paper/0":
+            exported(policy)
     except DataError as error:
         return Parsed(Policy(), "whole", (*errors, str(error)), raw)
     is_whole = policy == Policy()
-    return Parsed(policy, "whole" if is_whole else "rule", tuple(errors), raw)
+    return Parsed(policy, "whole" if is_whole else "rule", errors, raw)
 
 
-def read_reply(text: str) -> tuple[Policy, str]:
+def read_reply(text: str, *, dialect: str = "policy/1") -> tuple[Policy, str]:
     """The policy in a reply and whether it was "ok" or "repaired". Nothing in the reply is ever run.
+
+    Both spellings are read; with the dialect `paper/0` the policy must be one that the paper can spell.
 
     Raises:
         DataError: there is no policy in it (code "bad_policy").
     """
     try:
-        return read(json.loads(text[:LONGEST_REPLY])), "ok"
+        policy, status = read(json.loads(text[:LONGEST_REPLY])), "ok"
     except (json.JSONDecodeError, RecursionError):
-        return read(_object(text[:LONGEST_REPLY])), "repaired"
+        policy, status = read(_object(text[:LONGEST_REPLY])), "repaired"
+    if dialect == "paper/0":
+        exported(policy)
+    return policy, status
 
 
 def _object(text: str) -> Any:

@@ -99,6 +99,7 @@ SELECTORS = {
 """Selector name -> the function that makes it from its settings (`uniform:k=8`, `aks:clip=MODEL`)."""
 
 MODELS: dict[str, str] = {
+    "bt-adapter": "videre.apps.adapters:chat_model",
     "ma-lmm": "videre.apps.remembering:model",
 }
 """Model prefix -> the function that loads one from what stands after it (`ma-lmm:FOLDER`)."""

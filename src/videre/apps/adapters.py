@@ -1,10 +1,18 @@
-"""`videre adapter`: the authors' checkpoints in, ours out, and what an adapter's folder says of itself."""
+"""`videre adapter`: the authors' checkpoints in, ours out, and what an adapter's folder says of itself.
+
+Also `bt-adapter:CHECKPOINT#adapter=FOLDER`: image chat models that read videos, by name.
+"""
 
 import json
 from pathlib import Path
 from typing import Any
 
 import click
+
+from videre.errors import ConfigError
+from videre.types import JSON
+
+CHOICES = {"pooling": ("adapter", "frame-mean", "st-pool"), "compat": ("none", "official")}
 
 
 @click.group("adapter")
@@ -69,3 +77,32 @@ def _pair(name: str) -> Any:
     from videre.models import clip
 
     return clip.load(name)
+
+
+def chat_model(text: str, **loader: JSON) -> Any:
+    """The chat model that `CHECKPOINT#key=value,...` stands for.
+
+    Args:
+        text: a folder or hub id of a LLaVA, LLaVA-NeXT or LLaVA-OneVision, and after a # any of `adapter` (a folder),
+            `pooling` (`frame-mean` or `st-pool`, without an adapter), `compat` (`official`).
+        loader: `device`, `dtype`, `revision`, `trust_remote_code`.
+
+    Raises:
+        ConfigError: no such setting or value.
+        ModelError: the checkpoint or the adapter cannot be loaded.
+    """
+    from videre.methods.bt_adapter import chat_model as chat
+
+    place, _, rest = text.partition("#")
+    given = dict(part.partition("=")[::2] for part in filter(None, rest.split(",")))
+    if unknown := given.keys() - {"adapter", *CHOICES}:
+        raise ConfigError(f"bt-adapter: {sorted(unknown)[0]!r} is no setting; there are adapter, compat, pooling")
+    for key, values in CHOICES.items():
+        if given.get(key, values[0]) not in values:
+            raise ConfigError(f"bt-adapter: {key} is one of {', '.join(values)}, got {given[key]!r}")
+    if not place:
+        raise ConfigError("bt-adapter: name a checkpoint, such as bt-adapter:llava-hf/llava-1.5-7b-hf#adapter=FOLDER")
+    made: Any = {"pooling": given.get("pooling", "adapter"), "official": given.get("compat", "none"), **loader}
+    loaded = chat.load(place, given.get("adapter"), **made)
+    loaded.name = f"bt-adapter:{text}"
+    return loaded

@@ -105,6 +105,7 @@ MODELS: dict[str, str] = {
 """Model prefix -> the function that loads one from what stands after it (`ma-lmm:FOLDER`)."""
 
 TRAINERS: dict[str, str] = {
+    "answerer": "videre.apps.answerer:train",
     "memory": "videre.apps.memory_training:train",
     "adapter": "videre.methods.bt_adapter.pretrain:train",
     "selector": "videre.methods.frame_selector.training:train",

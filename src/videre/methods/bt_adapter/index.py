@@ -26,6 +26,8 @@ from videre.types import JSON, Span, Video
 INDEX, GRAPH, VECTORS, FOLDER = "index.safetensors", "index.usearch", "vectors", ".videre-index"
 ENDINGS = frozenset({".mp4", ".mkv", ".webm", ".avi", ".mov", ".m4v", ".gif", ".mpg", ".mpeg", ".ts", ".wmv", ".flv"})
 FORMAT = "1"
+IDENTITY = ("id", "revision", "class", "dtype", "adapter")
+"""What of an encoder's card decides its vectors; the device and versions beside it may change."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,7 @@ class Index:
         video: which of `videos` a window is of.
         videos: paths relative to `root`.
         root: the folder that was indexed.
-        card: the encoder, how videos were cut, and versions.
+        card: the encoder, how videos were cut, and how to load the encoder again.
         folder: where the index lies.
     """
 
@@ -112,7 +114,11 @@ def build(
     if not names:
         raise DataError(f"{root}: no videos below it ({', '.join(sorted(ENDINGS))})", exit_code=NO_INPUT)
     (folder / VECTORS).mkdir(parents=True, exist_ok=True)
-    made = {"encoder": encoder.card, "windows": asdict(windows), "settings": settings}
+    made = {
+        "encoder": {key: encoder.card.get(key) for key in IDENTITY},
+        "windows": asdict(windows),
+        "settings": settings,
+    }
     items = [_item(root, name, made) for name in names]
 
     def work(item: jobs.Item) -> dict[str, JSON]:

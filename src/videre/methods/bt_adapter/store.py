@@ -1,5 +1,6 @@
 """An adapter on disk: `adapter.safetensors` holds the branch and its gates, `adapter.json` what it stands beside."""
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -18,6 +19,7 @@ from safetensors.torch import load, save  # noqa: E402
 
 from videre.methods.bt_adapter.adapter import Adapter  # noqa: E402
 from videre.methods.bt_adapter.branch import BranchConfig  # noqa: E402
+from videre.methods.bt_adapter.tower import Tower  # noqa: E402
 
 WEIGHTS, FACTS, FORMAT = "adapter.safetensors", "adapter.json", 1
 
@@ -36,8 +38,9 @@ def write(folder: Path, adapter: Adapter, *, base: Mapping[str, JSON], note: JSO
     folder.mkdir(parents=True, exist_ok=True)
     tensors = {name: value.detach().cpu().contiguous() for name, value in adapter.branch.state_dict().items()}
     replace_file(folder / WEIGHTS, save(tensors, {"format": "pt"}))
-    facts = {"format": FORMAT, "base": dict(base), "branch": asdict(adapter.branch.config), "note": note}
-    replace_file(folder / FACTS, json.dumps(facts, indent=1) + "\n")
+    told = {"format": FORMAT, "base": dict(base), "tower": tower_key(adapter.tower)}
+    told |= {"branch": asdict(adapter.branch.config), "note": note}
+    replace_file(folder / FACTS, json.dumps(told, indent=1) + "\n")
     return folder
 
 
@@ -73,21 +76,51 @@ def read(folder: str | Path, network: Any, *, revision: str | None = None) -> Ad
     Raises:
         ModelError: not whole, or trained beside another network (exit 3).
     """
-    told, path = facts(folder), Path(folder) / WEIGHTS
+    told = facts(folder)
     base = told["base"]
     if revision is not None and base.get("revision") not in (None, revision):
         message = f"{folder}: trained beside {base.get('id')} at {base['revision']}, not beside {revision}"
         raise _no_adapter(f"{message}: pass that checkpoint")
     try:
         adapter = Adapter(network, BranchConfig(**told["branch"]))
-        branch: Any = adapter.branch
-        branch.load_state_dict(load(path.read_bytes()))
-    except (OSError, SafetensorError, RuntimeError, TypeError, ValueError) as error:
-        reason = str(error).strip().split("\n")[-1].strip()
-        raise ModelError(
-            f"{path}: not the branch that {FACTS} tells of: {reason}", code="adapter", exit_code=NO_INPUT
-        ) from error
+    except (TypeError, ValueError) as error:
+        raise _no_adapter(f"{folder}: not a branch for this network: {error}") from error
+    fill(adapter.branch, folder)
     return adapter.to(network.device).eval()
+
+
+def fill(branch: Any, folder: str | Path) -> None:
+    """Gives a branch the weights of a folder, all of them and no others.
+
+    Raises:
+        ModelError: the file is not whole, or of another branch (exit 3).
+    """
+    path = Path(folder) / WEIGHTS
+    try:
+        branch.load_state_dict(load(path.read_bytes()))
+    except (OSError, SafetensorError, RuntimeError) as error:
+        reason = str(error).strip().split("\n")[-1].strip()
+        raise _no_adapter(f"{path}: not the branch that {FACTS} tells of: {reason}") from error
+
+
+def check_tower(folder: str | Path, tower: Tower) -> None:
+    """Returns where a tower is the one that the branch was trained beside, in whichever checkpoint it lies.
+
+    Raises:
+        ModelError: it is another one (exit 3).
+    """
+    told = facts(folder)
+    if told.get("tower") not in (None, tower_key(tower)):
+        raise _no_adapter(f"{folder}: trained beside the tower of {told['base'].get('id')}, and this is another one")
+
+
+def tower_key(tower: Tower) -> str:
+    """A hash of a tower's weights as half floats, so that one copy in halves and one in full floats agree."""
+    digest = hashlib.sha256()
+    for name, value in sorted(tower.vision.state_dict().items()):
+        if name.startswith(("embeddings.", "encoder.", "pre_layrnorm.")) and value.is_floating_point():
+            digest.update(name.encode() + value.detach().half().cpu().contiguous().numpy().tobytes())
+    return f"sha256:{digest.hexdigest()}"
 
 
 def _no_adapter(message: str) -> ModelError:

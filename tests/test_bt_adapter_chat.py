@@ -1,0 +1,160 @@
+"""Image chat models that read a video as one picture, through the adapter or with their frames pooled."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+import transformers as tf
+
+import tiny_models
+from videre.apps import adapters, cli
+from videre.data import world
+from videre.errors import ConfigError, ModelError
+from videre.methods.bt_adapter import chat_model, store
+from videre.methods.bt_adapter.adapter import Adapter
+from videre.methods.bt_adapter.branch import BranchConfig
+from videre.methods.bt_adapter.chat import video_tokens
+from videre.types import MLLM, Frames, Question
+
+CHAT = (
+    "{% for m in messages %}<|im_start|>{{ m['role'] }}\n{% for c in m['content'] %}"
+    "{% if c['type'] == 'image' %}<image>\n{% elif c['type'] == 'text' %}{{ c['text'] }}{% endif %}{% endfor %}<|im_end|>\n"
+    "{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+VISION = {"model_type": "clip_vision_model", "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 4,
+          "num_attention_heads": 2, "image_size": 56, "patch_size": 14}  # fmt: skip
+
+
+def llava(*, next_generation=False):
+    t = tiny_models.tokenizer(["<image>"], chat=CHAT)
+    given = {"vision_config": VISION, "text_config": {"model_type": "llama", **tiny_models._text(t)}}
+    given["image_token_index"] = t.convert_tokens_to_ids("<image>")
+    shown = {"size": {"shortest_edge": 56}, "crop_size": {"height": 56, "width": 56}}
+    rest = {"patch_size": 14, "vision_feature_select_strategy": "default", "num_additional_image_tokens": 1}
+    if next_generation:
+        grid = [[56, 112], [112, 56], [112, 112]]
+        model = tf.LlavaNextForConditionalGeneration(tf.LlavaNextConfig(**given, image_grid_pinpoints=grid))
+        images = tf.LlavaNextImageProcessor(**shown, image_grid_pinpoints=grid)
+        return model, tf.LlavaNextProcessor(images, t, chat_template=CHAT, **rest)
+    model = tf.LlavaForConditionalGeneration(tf.LlavaConfig(**given, image_seq_length=16))
+    return model, tf.LlavaProcessor(tf.CLIPImageProcessor(**shown), t, chat_template=CHAT, **rest)
+
+
+BUILDS = {
+    "llava": llava,
+    "llava_next": lambda: llava(next_generation=True),
+    "llava_onevision": tiny_models.llava_onevision,
+}
+
+
+def awake(tower_of):
+    """An adapter whose temporal blocks do something."""
+    made = Adapter(tower_of, BranchConfig(depth=2))
+    for block in made.branch.temporal:
+        torch.nn.init.normal_(block.temporal_fc.weight, std=0.5)
+    return made
+
+
+@pytest.fixture(scope="module", params=list(BUILDS))
+def place(request, tmp_path_factory):
+    """A chat checkpoint, and an adapter beside its tower."""
+    torch.manual_seed(0)
+    folder = tmp_path_factory.mktemp(request.param)
+    built = BUILDS[request.param]()
+    tiny_models.save(built, folder / "chat")
+    store.write(folder / "adapter", awake(built[0].model.vision_tower), base={"id": "its tower", "revision": None})
+    return folder
+
+
+def frames(count=5, seed=0):
+    pixels = np.random.default_rng(seed).integers(0, 256, (count, 3, 60, 90), dtype=np.uint8)
+    return Frames(pixels, np.arange(count, dtype=np.float64))
+
+
+ASKED = Question("What happens?", ("left", "right"))
+
+
+def test_answers_scores_and_learns(place):
+    model = chat_model.load(str(place / "chat"), place / "adapter", device="cpu")
+    assert isinstance(model, MLLM)
+    answer = model.answer([frames()], ASKED)
+    assert answer.usage.frames == 5
+    assert answer.run["model"]["video"]["adapter"]["base"]["id"] == "its tower"
+    lengths = {model.watch([frames(count)]).prompt.inputs["input_ids"].shape[1] for count in (1, 3, 5, 70)}
+    assert len(lengths) == 1  # as many tokens as one picture, whatever the length
+    scores = model.score([frames()], ASKED, ["left", "right"])
+    moved = Frames(frames().pixels[::-1].copy(), frames().seconds)
+    assert np.abs(scores - model.score([moved], ASKED, ["left", "right"])).max() > 1e-5
+    branch = model.network.model.bt_adapter.requires_grad_(True)
+    model.loss([frames()], ASKED, "left").mean().backward()
+    assert branch.temporal[0].self_attn.q_proj.weight.grad.abs().max() > 0
+    assert all(p.grad is None for p in model.network.model.vision_tower.parameters())
+
+
+def test_pooled_frames_know_no_order(place):
+    mean = chat_model.load(str(place / "chat"), pooling="frame-mean", device="cpu")
+    scores = mean.score([frames()], ASKED, ["left", "right"])
+    moved = Frames(frames().pixels[::-1].copy(), frames().seconds)
+    np.testing.assert_allclose(scores, mean.score([moved], ASKED, ["left", "right"]), atol=1e-4)
+    both = chat_model.load(str(place / "chat"), pooling="st-pool", device="cpu")
+    short, long = (both.watch([frames(count)]).prompt.inputs["input_ids"].shape[1] for count in (2, 6))
+    assert long - short == 4
+
+
+def test_one_frame_without_adapter_is_the_model_on_a_picture(place):
+    """The road through one picture's place gives what transformers gives for that picture."""
+    mean = chat_model.load(str(place / "chat"), pooling="frame-mean", device="cpu")
+    if "NextForConditional" in type(mean.network).__name__ or "Onevision" in type(mean.network).__name__:
+        pytest.skip("cuts a picture into several tiles")
+    square = Frames(np.random.default_rng(1).integers(0, 256, (1, 3, 56, 56), dtype=np.uint8), np.zeros(1))
+    prompt = mean.watch([square]).prompt
+    plain = tf.AutoModelForImageTextToText.from_pretrained(place / "chat").eval()
+    processor = tf.AutoProcessor.from_pretrained(place / "chat")
+    pixels = processor.image_processor(images=[torch.from_numpy(square.pixels[0])], return_tensors="pt")["pixel_values"]
+    with torch.no_grad():
+        told = plain(input_ids=prompt.inputs["input_ids"], pixel_values=pixels).logits
+        mine = mean.network(input_ids=prompt.inputs["input_ids"], pixel_values=prompt.inputs["pixel_values"]).logits
+    torch.testing.assert_close(mine, told, atol=1e-4, rtol=1e-4)
+
+
+def test_the_official_variant_puts_cls_last(place):
+    made = chat_model.load(str(place / "chat"), place / "adapter", official="official", device="cpu")
+    eyes = made._loaded.prompter.eyes
+    pixels = made._loaded.prompter.pixels(frames(8))
+    patches, cls = video_tokens(eyes.tower, eyes.branch, pixels[None], layer=eyes.config.vision_feature_layer,
+                                compat="official")  # fmt: skip
+    found = eyes.features(pixels).pooler_output[0]
+    joined = torch.cat([patches, cls], 1) if eyes.tower.has_cls else patches
+    wanted = eyes.inner.multi_modal_projector(joined)[0]
+    torch.testing.assert_close(found[: len(wanted)], wanted)
+    with pytest.raises(ModelError, match="fails on 1 frames"):
+        made.answer([frames(1)], ASKED)
+
+
+def test_another_tower_is_refused(place, tmp_path):
+    other = tf.CLIPVisionModel(tf.CLIPVisionConfig(**VISION))
+    store.write(tmp_path / "other", awake(other), base={"id": "another", "revision": None})
+    with pytest.raises(ModelError, match="trained beside the tower of another"):
+        chat_model.load(str(place / "chat"), tmp_path / "other", device="cpu")
+
+
+def test_settings_are_checked(place, tiny_checkpoint):
+    for text, message in (("#pooling=mean", "pooling is one of"), ("#pool=x", "no setting"), ("", "name a checkpoint")):
+        with pytest.raises(ConfigError, match=message):
+            adapters.chat_model(f"{place / 'chat' if text else ''}{text}")
+    with pytest.raises(ModelError, match="name an adapter, or pooling"):
+        adapters.chat_model(str(place / "chat"))
+    with pytest.raises(ModelError, match="is no LLaVA"):
+        adapters.chat_model(f"{tiny_checkpoint('smolvlm')}#pooling=frame-mean")
+
+
+def test_asked_by_command(place, tmp_path, capsys):
+    world.write(world.make(1, world.Config(seconds=1.0, size_px=48)), tmp_path / "clip.mp4")
+    name = f"bt-adapter:{place / 'chat'}#adapter={place / 'adapter'}"
+    code = cli.run(["ask", str(tmp_path / "clip.mp4"), "what moves?", "-m", name, "-k", "3", "--json"])
+    told = capsys.readouterr()
+    assert code == 0, told.err
+    row = json.loads(told.out)
+    assert len(row["frames"]) == 3
+    assert row["run"]["model"]["video"]["pooling"] == "adapter"

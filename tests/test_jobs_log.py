@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from videre import jobs
-from videre.errors import DataError
+from videre.errors import ConfigError, DataError
 from videre.jobs.log import Log, seal, unseal
 
 TESTS = Path(__file__).parent
@@ -264,3 +264,11 @@ def test_a_derived_file_is_the_old_one_or_the_new_one(tmp_path, monkeypatch):
         jobs.replace_file(path, b"new")
     assert json.loads(path.read_text()) == {"accuracy": 1}
     assert os.listdir(tmp_path) == ["metrics.json"]
+
+
+@pytest.mark.parametrize("place", ["a file/run", "n" * 300])
+def test_a_place_where_nothing_can_be_written_is_no_lack_of_space(tmp_path, place):
+    (tmp_path / "a file").write_text("")
+    with pytest.raises(ConfigError, match="choose a folder") as caught:
+        run_big(tmp_path / place, tmp_path / "begun")
+    assert caught.value.exit_code == 2

@@ -1,0 +1,392 @@
+"""BT-Adapter's claims in the generated world: a branch teaches a frozen pair of picture and text what comes first.
+
+A small CLIP pair learns single frames of a world of moving and appearing shapes, with captions that name directions and
+places; no frame tells where a thing moves. Then it is frozen, and a branch learns videos with captions. Held-out videos
+come with themselves run backwards, which show the same frames: only time tells which of two captions is right, and a
+mean of frames is right on exactly half of them.
+
+    python results/adapter.py --seed 0 --arm pair|branch|no-interaction|separate-st|joint-st|no-mbta|no-mbca|vtc
+    python results/adapter.py --small           (seed 0: pair and branch, shorter; under 4 minutes on one core)
+    python results/adapter.py --report          (writes adapter.md and adapter.json from what has been run)
+"""
+
+import argparse
+import json
+import statistics
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import transformers as tf
+from tokenizers import Tokenizer, models, pre_tokenizers, processors
+
+from videre.data import world
+from videre.data.world.scene import COLOURS, SHAPES
+from videre.methods.bt_adapter import losses, pretrain
+from videre.methods.bt_adapter.adapter import Adapter
+from videre.methods.bt_adapter.branch import BranchConfig
+from videre.methods.bt_adapter.mask import kept_tokens
+from videre.metrics.interval import wilson
+from videre.train.fit import FitConfig, fit
+
+HERE = Path(__file__).parent
+RUNS = HERE.parent / "runs" / "adapter"
+FIRST_SEED = 90_000_000
+HELD_OUT = 95_000_000
+SEEDS = (0, 1, 2)
+WAYS = {"left": (-1, 0), "right": (1, 0), "up": (0, -1), "down": (0, 1)}
+OPPOSITE = {"left": "right", "right": "left", "up": "down", "down": "up"}
+ENDS = ["<|startoftext|>", "<|endoftext|>"]
+WORDS = [*ENDS, "<unk>", "a", "the", "moves", "then", "and", "at", *WAYS, *COLOURS, *SHAPES]
+FULL = losses.Weights()
+ARMS: dict[str, tuple[str, losses.Weights]] = {
+    "branch": ("branch", FULL),
+    "no-interaction": ("no-interaction", FULL),
+    "separate-st": ("separate-st", FULL),
+    "joint-st": ("joint-st", FULL),
+    "no-mbta": ("branch", replace(FULL, mbta=0.0)),
+    "no-mbca": ("branch", replace(FULL, mbca=0.0)),
+    "vtc": ("branch", replace(FULL, mbca=0.0, mbta=0.0)),
+}
+CLAIMS: dict[str, tuple[str, str, float]] = {
+    "frozen pair at chance on time": ("frozen", "time", 0.5),
+    "adapter right on time": ("branch", "time", 0.9),
+}
+"""Claim -> arm, measure, threshold; the first holds where every run is exactly there, the second where the lower end of
+the interval of all seeds' answers together is at or above it. Further claims hold where they do in every seed: separate-st
+below branch without interaction below branch, and without MBTA, and without MBCA, below branch; and static captions hold
+where they are found at least as often as the lower end of the frozen pair's interval."""
+
+
+@dataclass(frozen=True)
+class Size:
+    """How much is trained and measured; everything that decides the figures beside the seed."""
+
+    pair_steps: int = 900
+    pair_batch: int = 32
+    steps: int = 700
+    batch: int = 16
+    frames: int = 8
+    side_px: int = 48
+    lr: float = 1e-3
+    gate_rate: float = 0.2
+    mask: float = 0.3
+    depth: int = 3
+    held_out: int = 300
+
+
+SMALL = Size(pair_steps=500, steps=350, held_out=200)
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A clip, what it shows, and what it shows when it is run backwards; the same for what stays still."""
+
+    clip: world.Clip
+    caption: str
+    backwards: str
+
+
+def scene(seed: int, kind: str | None = None) -> Scene:
+    """A thing that moves, two things one after the other, or two at rest side by side."""
+    rng = np.random.default_rng([17, seed])
+    kind = kind or str(rng.choice(["motion", "order", "still"]))
+    background = tuple(int(v) for v in rng.integers(14, 40, 3))
+    first, second = (_name(rng, i) for i in range(2))
+    while second == first:
+        second = _name(rng, 1)
+    if kind == "motion":
+        way = str(rng.choice(list(WAYS)))
+        things, told = (_thing(rng, first, 0.0, 8.0, way),), f"the {' '.join(first)} moves"
+        return _scene(seed, background, things, f"{told} {way}", f"{told} {OPPOSITE[way]}")
+    one, two = " ".join(first), " ".join(second)
+    if kind == "order":
+        things = (_thing(rng, first, 0.0, 4.0, ""), _thing(rng, second, 4.0, 8.0, ""))
+        return _scene(seed, background, things, f"the {one} then the {two}", f"the {two} then the {one}")
+    left, right = (_thing(rng, name, 0.0, 8.0, "", x) for name, x in ((first, 0.25), (second, 0.75)))
+    caption = f"a {one} and a {two}"
+    return _scene(seed, background, (left, right), caption, caption)
+
+
+def still(seed: int) -> tuple[torch.Tensor, str]:
+    """A frame `[3, H, W]` of some scene with a caption: its own, or where the one thing is."""
+    rng = np.random.default_rng([18, seed])
+    made = scene(seed)
+    moment = float(rng.uniform(0.0, 7.99))
+    caption = made.caption if rng.random() < 0.5 else made.backwards
+    shown = [t for t in made.clip.things if t.shown(np.array([moment]))[0]]
+    if len(shown) == 1 and rng.random() < 0.5:
+        x, y = shown[0].centre(np.array([moment]))[0] - 0.5
+        side = ("left" if x < 0 else "right") if abs(x) > abs(y) else ("up" if y < 0 else "down")
+        caption = f"a {shown[0].name} at the {side}"
+    return pixels(made.clip, [moment])[0], caption
+
+
+def pixels(clip: world.Clip, seconds: Sequence[float], side_px: int = Size.side_px) -> torch.Tensor:
+    return torch.from_numpy(world.render(clip, seconds, side_px).pixels).float() / 127.5 - 1
+
+
+def video(made: Scene, size: Size) -> torch.Tensor:
+    return pixels(made.clip, (np.arange(size.frames) + 0.5) * 8.0 / size.frames, size.side_px)
+
+
+def tokenizer() -> tf.PreTrainedTokenizerFast:
+    inner = Tokenizer(models.WordLevel({word: i for i, word in enumerate(WORDS)}, unk_token="<unk>"))
+    inner.pre_tokenizer = pre_tokenizers.Whitespace()
+    ends = [(token, inner.token_to_id(token)) for token in ENDS]
+    inner.post_processor = processors.TemplateProcessing(single=f"{ENDS[0]} $A {ENDS[1]}", special_tokens=ends)
+    return tf.PreTrainedTokenizerFast(tokenizer_object=inner, bos_token=ENDS[0], eos_token=ENDS[1], pad_token=ENDS[1])
+
+
+def tokens(words: tf.PreTrainedTokenizerFast, texts: Sequence[str]) -> dict[str, torch.Tensor]:
+    made = words(list(texts), return_tensors="pt", padding=True)
+    return {"input_ids": made["input_ids"], "attention_mask": made["attention_mask"]}
+
+
+class Frames:
+    """Batches of single frames with captions, by number."""
+
+    def __init__(self, size: Size, seed: int) -> None:
+        self.size, self.first, self.words = size, FIRST_SEED + seed * 1_000_000, tokenizer()
+
+    def __len__(self) -> int:
+        return self.size.pair_steps
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        start = self.first + index * self.size.pair_batch
+        pairs = [still(seed) for seed in range(start, start + self.size.pair_batch)]
+        same = torch.tensor([[a == b for _, a in pairs] for _, b in pairs])
+        return {"pixel_values": torch.stack([p for p, _ in pairs]), **tokens(self.words, [c for _, c in pairs]),
+                "same": same}  # fmt: skip
+
+
+class Videos:
+    """Batches of videos, each with itself run backwards, and their captions; no two captions of a batch are one."""
+
+    def __init__(self, size: Size, seed: int, patches: int) -> None:
+        self.size, self.first, self.patches = size, FIRST_SEED + seed * 1_000_000 + 500_000, patches
+        self.words = tokenizer()
+
+    def __len__(self) -> int:
+        return self.size.steps
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        size, shown, texts = self.size, [], []
+        seed = self.first + index * 100
+        while len(texts) < size.batch:
+            made = scene(seed)
+            seed += 1
+            if made.caption in texts or made.backwards in texts:
+                continue
+            forwards = video(made, size)
+            shown.append(forwards)
+            texts.append(made.caption)
+            if made.backwards != made.caption:
+                shown.append(forwards.flip(0))
+                texts.append(made.backwards)
+        draw = torch.Generator().manual_seed(seed)
+        kept = kept_tokens(len(texts), patches=self.patches, frames=size.frames, ratio=size.mask, generator=draw)
+        return {"pixels": torch.stack(shown), "tokens": tokens(self.words, texts), "kept": kept}
+
+
+def pair_loss(model: Any, batch: dict[str, Any]) -> torch.Tensor:
+    """CLIP's loss both ways; equal captions are no wrong answers to each other."""
+    batch = dict(batch)
+    wanted = batch.pop("same").float()
+    wanted = wanted / wanted.sum(1, keepdim=True)
+    logits = model(**batch).logits_per_image
+    return -0.5 * sum((wanted * each.log_softmax(1)).sum(1).mean() for each in (logits, logits.T))
+
+
+def network(size: Size, seed: int) -> tf.CLIPModel:
+    width = {"hidden_size": 96, "intermediate_size": 192, "num_attention_heads": 4}
+    ids = {"vocab_size": len(WORDS), "bos_token_id": 0, "eos_token_id": 1, "pad_token_id": 1}
+    text = {**width, **ids, "num_hidden_layers": 2, "max_position_embeddings": 16}
+    vision = {**width, "num_hidden_layers": 4, "image_size": size.side_px, "patch_size": 8}
+    torch.manual_seed(seed)
+    return tf.CLIPModel(tf.CLIPConfig(text_config=text, vision_config=vision, projection_dim=64))
+
+
+def pair(size: Size, seed: int, folder: Path) -> tf.CLIPModel:
+    """The pair of a seed, trained unless it is there."""
+    if not (folder / "pair" / "config.json").exists():
+        settings = FitConfig(out=str(folder / "pair-fit"), steps=size.pair_steps, lr=size.lr, seed=seed,
+                             save_steps=100, resume=True)  # fmt: skip
+        fit(network(size, seed), Frames(size, seed), pair_loss, settings).save_pretrained(folder / "pair")
+    return tf.CLIPModel.from_pretrained(folder / "pair").eval()
+
+
+def trained(arm: str, size: Size, seed: int, folder: Path) -> Adapter:
+    """The adapter of an arm."""
+    design, weights = ARMS[arm]
+    torch.manual_seed(seed + 100)
+    branch = BranchConfig(depth=size.depth, times=size.frames, design=design)  # type: ignore[arg-type]
+    model = losses.Pretraining(Adapter(pair(size, seed, folder), branch))
+    settings = FitConfig(out=str(folder / f"{arm}-fit"), steps=size.steps, lr=size.lr, seed=seed, save_steps=100,
+                         resume=True, rates={"balance": size.gate_rate})  # fmt: skip
+    batches = Videos(size, seed, model.adapter.tower.patches)
+    before = {name: value.clone() for name, value in model.adapter.network.state_dict().items()}
+    fit(model, batches, pretrain.loss_of(weights), settings)
+    after = model.adapter.network.state_dict()
+    assert all(torch.equal(value, after[name]) for name, value in before.items()), "a frozen weight has changed"
+    return model.adapter
+
+
+@torch.no_grad()
+def measured(adapter: Adapter, size: Size, seed: int) -> dict[str, list[int]]:
+    """Whether each answer is right: on time (two captions, forwards and backwards), and static captions (R@1)."""
+    words, adapter = tokenizer(), adapter.eval()
+    right: dict[str, list[int]] = {"motion": [], "order": []}
+    start = HELD_OUT + seed * 100_000
+    for kind, found in right.items():
+        for first in range(start, start + size.held_out, 50):
+            scenes = [scene(number, kind) for number in range(first, min(first + 50, start + size.held_out))]
+            shown = torch.stack([video(made, size) for made in scenes])
+            for turned in (False, True):
+                vectors = adapter(shown.flip(1) if turned else shown)
+                names = ("backwards", "caption") if turned else ("caption", "backwards")
+                own, other = (_texts(adapter, words, [getattr(made, name) for made in scenes]) for name in names)
+                found += (((own - other) * vectors).sum(1) > 0).int().tolist()
+    stills = {made.caption: made for made in (scene(n, "still") for n in range(start, start + size.held_out))}
+    vectors = torch.cat([adapter(video(made, size)[None]) for made in stills.values()])
+    similar = _texts(adapter, words, list(stills)) @ torch.nn.functional.normalize(vectors, dim=1).T
+    right["static"] = (similar.argmax(1) == torch.arange(len(similar))).int().tolist()
+    return {**right, "time": right["motion"] + right["order"]}
+
+
+def run(arm: str, seed: int, size: Size, root: Path = RUNS) -> dict[str, Any]:
+    """What an arm reaches, kept in a file; `pair` measures the frozen pair."""
+    folder = root / f"{size.steps}-{size.pair_steps}" / str(seed)
+    path = folder / f"{arm}.json"
+    if not path.exists():
+        adapter = Adapter(pair(size, seed, folder)) if arm == "pair" else trained(arm, size, seed, folder)
+        counts = {kind: [sum(each), len(each)] for kind, each in measured(adapter, size, seed).items()}
+        path.write_text(json.dumps({"arm": arm, "seed": seed, "size": asdict(size), "right": counts}) + "\n")
+    return json.loads(path.read_text("utf-8"))
+
+
+def _texts(adapter: Adapter, words: Any, texts: list[str]) -> torch.Tensor:
+    found = adapter.network.get_text_features(**tokens(words, texts)).pooler_output
+    return torch.nn.functional.normalize(found, dim=1)
+
+
+def _name(rng: np.random.Generator, _: int) -> tuple[str, str]:
+    return str(rng.choice(list(COLOURS))), str(rng.choice(list(SHAPES)))
+
+
+def _thing(rng: Any, name: tuple[str, str], start: float, end: float, way: str, x: float | None = None) -> world.Thing:
+    radius = float(rng.uniform(0.13, 0.18))
+    if way:
+        length, lane = float(rng.uniform(0.4, 0.6)), float(rng.uniform(0.25, 0.75))
+        a, b = 0.5 - length / 2, 0.5 + length / 2
+        a, b = (b, a) if sum(WAYS[way]) < 0 else (a, b)
+        path = (a, lane, b, lane) if WAYS[way][0] else (lane, a, lane, b)
+    else:
+        y = float(rng.uniform(0.25, 0.75))
+        x = float(rng.uniform(0.25, 0.75)) if x is None else x
+        path = (x, y, x, y)
+    return world.Thing(*name, "large", COLOURS[name[0]], radius, start, end, path=path, direction=way)
+
+
+def _scene(seed: int, background: Any, things: Any, caption: str, backwards: str) -> Scene:
+    return Scene(world.Clip(seed, world.Config(), background, things), caption, backwards)
+
+
+def report(size: Size, root: Path = RUNS) -> dict[str, Any]:
+    """The table of what has been run, and the claims."""
+    found: dict[str, dict[int, Any]] = {}
+    for path in sorted((root / f"{size.steps}-{size.pair_steps}").glob("*/*.json")):
+        told = json.loads(path.read_text("utf-8"))
+        if told["size"] == asdict(size):
+            found.setdefault("frozen" if told["arm"] == "pair" else told["arm"], {})[told["seed"]] = told["right"]
+    shares = {arm: {kind: _share(seeds, kind) for kind in ("motion", "order", "time", "static")}
+              for arm, seeds in found.items()}  # fmt: skip
+    return {"name": "adapter", "size": asdict(size), "arms": shares, "claims": _claims(shares, found),
+            "seeds": {arm: sorted(seeds) for arm, seeds in found.items()}}  # fmt: skip
+
+
+def _share(seeds: dict[int, Any], kind: str) -> dict[str, Any]:
+    right, count = (sum(told[kind][i] for told in seeds.values()) for i in (0, 1))
+    low, high = wilson(right, count)
+    each = [told[kind][0] / told[kind][1] for told in seeds.values()]
+    return {"value": right / count, "low": low, "high": high, "count": count, "seeds": each}
+
+
+def _claims(shares: dict[str, Any], found: dict[str, dict[int, Any]]) -> dict[str, Any]:
+    claims: dict[str, Any] = {}
+    for name, (arm, kind, threshold) in CLAIMS.items():
+        if arm in shares:
+            share = shares[arm][kind]
+            holds = all(each == 0.5 for each in share["seeds"]) if arm == "frozen" else share["low"] >= threshold
+            claims[name] = {**{k: share[k] for k in ("value", "low", "high")}, "threshold": threshold, "holds": holds}
+    orders = {"interaction helps": ("branch", "no-interaction"), "a branch helps": ("no-interaction", "separate-st"),
+              "MBTA helps": ("branch", "no-mbta"), "MBCA helps": ("branch", "no-mbca")}  # fmt: skip
+    for name, (more, less) in orders.items():
+        both = sorted(found.get(more, {}).keys() & found.get(less, {}).keys())
+        if both:
+            gaps = [_rate(found[more][s], "time") - _rate(found[less][s], "time") for s in both]
+            claims[name] = {"value": statistics.mean(gaps), "low": min(gaps), "high": max(gaps), "threshold": 0.0,
+                            "holds": min(gaps) > 0}  # fmt: skip
+    if "branch" in shares and "frozen" in shares:
+        static, least = shares["branch"]["static"], shares["frozen"]["static"]["low"]
+        ends = {key: static[key] for key in ("value", "low", "high")}
+        claims["static captions no worse"] = {**ends, "threshold": least, "holds": static["value"] >= least}
+    return claims
+
+
+def _rate(right: dict[str, Any], kind: str) -> float:
+    return right[kind][0] / right[kind][1]
+
+
+def page(told: dict[str, Any]) -> str:
+    """The report as Markdown."""
+    lines = [
+        "# A frozen pair learns time: BT-Adapter in the generated world",
+        "",
+        "Made by `python results/adapter.py --report`; what is measured stands at the top of that file. Shares of right",
+        "answers with 95 % intervals over all answers of all seeds, and the range of the seeds. Chance is 50 % on time.",
+        "",
+        "| arm | seeds | time | motion | order | static captions, R@1 |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
+    for arm, shares in told["arms"].items():
+        cells = [_cell(shares[kind]) for kind in ("time", "motion", "order", "static")]
+        lines.append(f"| {arm} | {len(told['seeds'][arm])} | {' | '.join(cells)} |")
+    lines += ["", "| claim | value | low | high | threshold | holds |", "| --- | --- | --- | --- | --- | --- |"]
+    for name, c in told["claims"].items():
+        row = [f"{c[key]:.3f}" for key in ("value", "low", "high", "threshold")]
+        lines.append(f"| {name} | {' | '.join(row)} | {'yes' if c['holds'] else '**no**'} |")
+    lines += ["", f"Settings: `{json.dumps(told['size'])}`.", ""]
+    return "\n".join(lines)
+
+
+def _cell(share: dict[str, Any]) -> str:
+    each = f", seeds {min(share['seeds']):.1%} to {max(share['seeds']):.1%}" if len(share["seeds"]) > 1 else ""
+    return f"{share['value']:.1%} ({share['low']:.1%} to {share['high']:.1%}{each})"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--arm", choices=["pair", *ARMS])
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--small", action="store_true")
+    parser.add_argument("--report", action="store_true")
+    parser.add_argument("--json", action="store_true")
+    given = parser.parse_args()
+    torch.set_num_threads(1)
+    size = SMALL if given.small else Size()
+    arms = [given.arm] if given.arm else ["pair", "branch"] if given.small and not given.report else []
+    for arm in arms:
+        print(json.dumps(run(arm, given.seed, size)), flush=True)
+    if given.report:
+        told = report(size)
+        (HERE / "adapter.md").write_text(page(told))
+        (HERE / "adapter.json").write_text(json.dumps(told, indent=1) + "\n")
+        print(json.dumps({key: told[key] for key in ("name", "claims", "seeds")}) if given.json else page(told))
+
+
+if __name__ == "__main__":
+    main()

@@ -52,26 +52,29 @@ class Banked:
 
 def run(qformer, queries, table, frames, *, ids, mask, limit):
     """The last layer at the last of `frames [B, T, N, C]`, `[B, Q + L, D]`."""
-    layers, count = qformer.encoder.layer, queries.shape[1]
-    pictures, memories = Banked(limit), [Banked(limit) for _ in layers]
+    pictures, memories = Banked(limit), [Banked(limit) for _ in qformer.encoder.layer]
     for t in range(frames.shape[1]):
         frame = frames[:, t] if table is None else frames[:, t] + table[t]
-        shown = pictures.with_newest(frame)
-        hidden = qformer.embeddings(input_ids=ids, query_embeds=queries.expand(len(frame), -1, -1))
-        for layer, memory in zip(layers, memories, strict=True):
-            before = hidden
-            offered = memory.with_newest(hidden)
-            row = torch.cat([mask.new_ones(len(mask), count), mask], 1) if ids is not None else None
-            bias = (
-                None if row is None else (1.0 - row.repeat(1, offered.shape[1] // hidden.shape[1]).float()) * -10000.0
-            )
-            hidden = attention(layer.attention, hidden, offered, bias)
-            own, words = hidden[:, :count], hidden[:, count:]
-            if layer.has_cross_attention:
-                own = attention(layer.crossattention, own, shown, None)
-            hidden = torch.cat([layer.feed_forward_chunk_query(own), layer.feed_forward_chunk(words)], 1)
-            memory.add(before)
-        pictures.add(frame)
+        hidden = one(qformer, queries, frame, pictures, memories, ids=ids, mask=mask)
+    return hidden
+
+
+def one(qformer, queries, frame, pictures, memories, *, ids, mask):
+    """The last layer at one frame `[B, N, C]`; the banks take it in."""
+    count, shown = queries.shape[1], pictures.with_newest(frame)
+    hidden = qformer.embeddings(input_ids=ids, query_embeds=queries.expand(len(frame), -1, -1))
+    row = torch.cat([mask.new_ones(len(mask), count), mask], 1)
+    for layer, memory in zip(qformer.encoder.layer, memories, strict=True):
+        before = hidden
+        offered = memory.with_newest(hidden)
+        bias = (1.0 - row.repeat(1, offered.shape[1] // hidden.shape[1]).float()) * -10000.0
+        hidden = attention(layer.attention, hidden, offered, bias)
+        own, words = hidden[:, :count], hidden[:, count:]
+        if layer.has_cross_attention:
+            own = attention(layer.crossattention, own, shown, None)
+        hidden = torch.cat([layer.feed_forward_chunk_query(own), layer.feed_forward_chunk(words)], 1)
+        memory.add(before)
+    pictures.add(frame)
     return hidden
 
 

@@ -185,6 +185,26 @@ def test_a_released_checkpoint_there_and_back(checkpoints, tmp_path):
     assert small(kept).answer([film(4)], ASKED).text == small(back).answer([film(4)], ASKED).text
 
 
+def test_a_released_checkpoint_by_command_without_opening_the_base(checkpoints, tmp_path):
+    donor = loading.load(str(checkpoints("instructblip")), device="cpu")
+    donor.positions = torch.nn.Parameter(torch.randn(9, 24))
+    file, base = loading.save_official(donor, tmp_path / "checkpoint_best.pth"), str(checkpoints("instructblip"))
+    run = CliRunner().invoke
+    ran = run(cli, ["convert", "ma-lmm", str(file), "-o", str(tmp_path / "ours"), "--base", base])
+    assert ran.exit_code == 0, ran.output
+    ours = naming.model(f"ma-lmm:{tmp_path / 'ours'}", device="cpu")
+    assert ours.settings.memory.positions == "write"
+    assert ours.network.vision_model.post_layernorm.eps == 1e-5
+    assert torch.equal(ours.positions, donor.positions)
+    ran = run(cli, ["convert", "ma-lmm", str(tmp_path / "ours"), "-o", str(tmp_path / "back.pth"), "--back"])
+    assert ran.exit_code == 0, ran.output
+    there, back = (torch.load(path, weights_only=True)["model"] for path in (file, tmp_path / "back.pth"))
+    assert there.keys() == back.keys()
+    assert all(torch.equal(there[name], value) for name, value in back.items())
+    ran = run(cli, ["convert", "ma-lmm", str(tmp_path), "-o", str(tmp_path / "no.pth"), "--back"])
+    assert "no memory.safetensors" in str(ran.exception)
+
+
 def test_every_name_of_the_vision_tower_goes_there_and_back():
     official = {
         "visual_encoder.cls_token": torch.randn(1, 1, 4),

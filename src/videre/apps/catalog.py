@@ -9,6 +9,7 @@ from typing import Any
 COMMANDS = {
     "adapter": ("videre.apps.adapters:command", "Convert and show adapters that teach a frozen CLIP time."),
     "ask": ("videre.apps.asking:command", "Ask a question about videos and see the evidence."),
+    "convert": ("videre.apps.converting:command", "Turn released checkpoints into ours, and back."),
     "doctor": ("videre.apps.doctor:command", "Check decoders, packages, models; say what to mend."),
     "eval": ("videre.apps.evaluating:command", "Evaluate a model on a benchmark; compare two runs."),
     "ground": ("videre.apps.grounding:command", "Find when and where an answer lies, step by step."),

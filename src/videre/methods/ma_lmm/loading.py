@@ -140,9 +140,37 @@ def save_official(model: MALMM, path: str | Path) -> Path:
     ours = {name: value for name, value in state.items() if name.startswith(TRAINED)}
     if model.positions is not None:
         ours[POSITIONS] = model.positions.detach()
-    weights = {name: value.cpu().float() for name, value in to_official(ours).items() if value.is_floating_point()}
-    counted = {name: value for name, value in to_official(ours).items() if not value.is_floating_point()}
-    torch.save({"model": weights | counted, "epoch": 0}, path)
+    return _write_official(ours, path)
+
+
+def unpack(official: str | Path, folder: str | Path, *, base: str) -> Path:
+    """The folder, with a released checkpoint as `save_learned` would write it; the base itself is not opened."""
+    place, weights = Path(folder), read_official(official)
+    place.mkdir(parents=True, exist_ok=True)
+    learned = {name: value for name, value in weights.items() if name.startswith((*TRAINED, POSITIONS))}
+    save_file({name: value.contiguous() for name, value in learned.items()}, place / TENSORS)
+    told = {"base": base, "vision_norm_eps": OFFICIAL_EPS, "positions": "write"}
+    (place / SETTINGS).write_text(json.dumps(told, indent=1) + "\n", "utf-8")
+    return place
+
+
+def pack(folder: str | Path, path: str | Path) -> Path:
+    """What `save_learned` or `unpack` wrote as a `checkpoint_best.pth` for the released code.
+
+    Raises:
+        ModelError: there is nothing learned in the folder.
+    """
+    weights = _beside(Path(folder))["tensors"]
+    if "query_tokens" not in weights:
+        message = f"{folder}: no {TENSORS} with learned weights; videre train memory writes one"
+        raise ModelError(message, code="no_model", exit_code=NO_INPUT)
+    return _write_official(weights, path)
+
+
+def _write_official(ours: Mapping[str, Tensor], path: str | Path) -> Path:
+    weights = {name: value.cpu() for name, value in to_official(ours).items()}
+    floats = {name: value.float() if value.is_floating_point() else value for name, value in weights.items()}
+    torch.save({"model": floats, "epoch": 0}, path)
     return Path(path)
 
 

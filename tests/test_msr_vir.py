@@ -130,8 +130,10 @@ class Fake:
     def stream(self, fps, start_seconds=0.0):
         raise AssertionError("no frames are needed without a detector")
 
-    def ground(self, video, query, *, window):
-        return self.hits.get(query)
+    card = {"name": "fake"}  # noqa: RUF012
+
+    def ground(self, video, query, *, window, top_k=1):
+        return [self.hits[query]] if query in self.hits else []
 
 
 DETECT = st.sampled_from("abc").map(lambda q: {"op": "detect", "query": q})

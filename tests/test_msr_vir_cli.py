@@ -1,16 +1,16 @@
 """`videre ground` and the selector `msr-vir` by command: tiny random CLIP, OWLv2 and Qwen2 of the real classes."""
 
 import json
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 import torch
 import transformers as tf
+from click.testing import CliRunner
 
 import tiny_clip
 from tiny_models import CHATML, TEXT, tokenizer
+from videre.apps import cli
 from videre.data.world.sample import SAMPLE
 from videre.models import detector as detectors
 from videre.record import from_row
@@ -42,8 +42,8 @@ def folders(tmp_path_factory):
 
 
 def videre(*arguments):
-    done = subprocess.run([sys.executable, "-m", "videre", *map(str, arguments)], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    done = CliRunner().invoke(cli.cli, [*map(str, arguments)], catch_exceptions=False)
+    assert done.exit_code == 0, done.stderr
     return done.stdout
 
 
@@ -62,6 +62,21 @@ def test_ground_by_command_with_a_text_model_leaves_every_step_in_the_record(fol
     assert len(record.evidence.steps[0].output["refused"]) == 2
 
 
+def test_a_trace_replays_by_command_with_no_model_named(folders, tmp_path):
+    more = ["--encoder", folders["clip"], "--detector", folders["owl"], "-k", 2, "--cache", tmp_path / "cache"]
+    line = videre("ground", SAMPLE, QUESTION, *more, "--json", "--html", tmp_path / "page.html")
+    (tmp_path / "trace.jsonl").write_text(line)
+    told = json.loads(videre("replay", tmp_path / "trace.jsonl", "--json"))
+    assert told["differences"] == []
+    assert told["pictures"] >= 6
+    page = (tmp_path / "page.html").read_text()
+    assert "the moment of" in page
+    cached = from_row(json.loads(videre("ground", SAMPLE, QUESTION, *more, "--json")))
+    assert cached.evidence.spans == from_row(json.loads(line)).evidence.spans
+    asked = next(s for s in cached.evidence.steps if s.name == "temporal.of: detect")
+    assert asked.output["cached"] is True
+
+
 def test_ask_with_the_selector_shows_the_model_its_moment(folders):
     chosen = f"msr-vir:encoder={folders['clip']},detector={folders['owl']}"
     lines = [videre("ask", SAMPLE, QUESTION, "--select", chosen, "-k", 2, "--json") for _ in range(2)]
@@ -78,6 +93,7 @@ def test_a_detector_gives_boxes_inside_the_frame_best_first(folders):
     found = model.detect(Frames(pixels, np.arange(5.0)), "a circle")
     assert len(found) == 5
     assert any(found)
-    for x0, y0, x1, y1 in [box for boxes in found for box in boxes]:
+    for x0, y0, x1, y1, score in [box for boxes in found for box in boxes]:
         assert 0 <= x0 < x1 <= 60
         assert 0 <= y0 < y1 <= 40
+        assert 0 <= score <= 1

@@ -79,13 +79,15 @@ class Scripted:
     def stream(self, fps, start_seconds=0.0):
         raise NotImplementedError
 
-    def ground(self, video, query, *, window):
+    card = {"name": "scripted"}  # noqa: RUF012
+
+    def ground(self, video, query, *, window, top_k=1):
         hits = [Span(float(a), float(b)) for a, b in self.told["acts"].get(query, [])]
-        return next((hit for hit in hits if hit.overlap_seconds(window) == hit.seconds), None)
+        return [hit for hit in hits if hit.overlap_seconds(window) == hit.seconds]
 
     def detect(self, frames, query):
         box = self.told["objects"].get(query)
-        return [[tuple(float(x) for x in box)] if box else [] for _ in frames.seconds]
+        return [[(*map(float, box), 1.0)] if box else [] for _ in frames.seconds]
 
 
 def test_the_worked_policies_lead_where_they_should(worked):

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import click
 
@@ -18,7 +18,7 @@ def selector(
     temporal: str = "",
     detector: str = "",
     parser: str = "rules",
-    by: str = "policy",
+    by: Literal["policy", "question", "whole"] = "policy",
     profile: str = "default",
     k: int = 8,
     overview: int | None = None,

@@ -16,6 +16,8 @@ from videre.types import JSON
 
 LONGEST_REPLY = 20_000
 DEEPEST_REPLY = 40
+
+
 @runtime_checkable
 class Writer(Protocol):
     """Anything that writes text after a prompt: a local text model, a server, or an MLLM without frames."""

@@ -57,7 +57,7 @@ class Scan:
         times, features = self._features(video)
         inside = (times >= window.start_seconds) & (times <= window.end_seconds)
         scores, times = self._scores(features, query)[inside], times[inside]
-        free, found = np.ones(len(times), bool), []
+        free, found = np.ones(len(times), bool), list[Span]()
         while len(found) < top_k and free.any():
             low, high = self._grown(np.where(free, scores, -np.inf))
             sure = self._contrast(scores, low, high)

@@ -1,0 +1,98 @@
+"""Names -> the modules that MSR-ViR asks: what finds actions, what finds objects, what writes policies."""
+
+from pathlib import Path
+from typing import Any
+
+from videre.errors import ConfigError
+
+
+def known(
+    encoder: str, *, temporal: str = "", detector: str = "", cache: str = "", by: str = "policy", allow_copyleft: bool
+) -> tuple[Any, Any]:
+    """What finds actions and what finds objects (or None), on a memory that `cache` keeps.
+
+    Raises:
+        ModelError: one of them cannot be loaded.
+        ConfigError: none is named, or one carries a licence that is not allowed.
+    """
+    from videre.methods.msr_vir.memory import KnownPlaces, KnownTimes, Memory
+    from videre.methods.msr_vir.modules import allowed
+
+    folder = Path(cache) if cache else None
+    memory = Memory(folder)
+    times, places = _times(encoder, temporal, folder, by), _places(detector)
+    for module in filter(None, (times, places)):
+        allowed(module, allow_copyleft=allow_copyleft)
+    return KnownTimes(times, memory), KnownPlaces(places, memory) if places else None
+
+
+def writer(name: str, profile: Any) -> Any:
+    """What writes policies; None for rules."""
+    if name == "rules":
+        return None
+    if name.startswith(("http://", "https://")):
+        from videre.apps import naming
+        from videre.methods.msr_vir.parse import Held
+
+        return Held(naming.model(name), dialect=profile.dialect)
+    from videre.models import text
+
+    return text.load(name)
+
+
+def _times(encoder: str, temporal: str, folder: Path | None, by: str) -> Any:
+    kind, _, rest = temporal.partition(":")
+    if kind == "vlm" and rest:
+        from videre.methods.msr_vir.prompted import PromptedTimes
+
+        return PromptedTimes(_seeing(rest))
+    if kind == "univtg" and rest:
+        from videre.methods.msr_vir import univtg
+
+        return univtg.load(rest, encoder=encoder or univtg.ENCODER, folder=folder)
+    if temporal:
+        return _own(temporal)
+    if not encoder and by != "whole":
+        raise ConfigError("msr-vir needs what finds actions: --encoder CLIP, or --temporal vlm:MODEL or univtg:FILE")
+    from videre.methods.msr_vir.scan import Scan
+
+    if not encoder:
+        from videre.methods.msr_vir.modules import Nothing
+
+        return Nothing()
+    from videre.models import clip
+
+    return Scan(clip.load(encoder), folder=folder)
+
+
+def _places(name: str) -> Any:
+    kind, _, rest = name.partition(":")
+    if not name:
+        return None
+    if kind == "vlm" and rest:
+        from videre.methods.msr_vir.prompted import PromptedPlaces
+
+        return PromptedPlaces(_seeing(rest))
+    if name.rpartition(":")[0].endswith(".py"):
+        return _own(name)
+    from videre.models import detector
+
+    return detector.load(name)
+
+
+def _seeing(name: str) -> Any:
+    from videre.apps import naming
+
+    model: Any = naming.model(name)
+    if not hasattr(model, "generate"):
+        raise ConfigError(f"{name} only answers questions; vlm: needs a model that follows a prompt")
+    return model
+
+
+def _own(name: str) -> Any:
+    from videre.apps import naming
+
+    module = naming.own(name)()
+    if not hasattr(module, "card"):
+        raise ConfigError(f"{name}: a module has a card with its name and licence (see docs/msr_vir.md)")
+    return module

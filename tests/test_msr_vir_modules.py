@@ -1,0 +1,132 @@
+"""The small modules: prompted models, UniVTG in the official layout, detectors of the real classes."""
+
+import argparse
+
+import numpy as np
+import pytest
+import torch
+
+import tiny_clip
+from videre.data.world.sample import SAMPLE
+from videre.errors import ModelError
+from videre.methods.msr_vir import univtg
+from videre.methods.msr_vir.prompted import PromptedPlaces, PromptedTimes, read_box, read_span
+from videre.models.fake import FakeMLLM
+from videre.types import Frames, Span
+from videre.video.open import open_video
+
+WINDOW = Span(10.0, 90.0)
+
+
+@pytest.mark.parametrize(
+    ("reply", "span"),
+    [
+        ("12.5 - 20", (12.5, 20.0)),
+        ("It happens from 00:15 to 00:20.5.", (15.0, 20.5)),
+        ("0:01:05 - 0:01:10", (65.0, 70.0)),
+        ("30s to 20s", (20.0, 30.0)),
+        ("1 - 200", (10.0, 90.0)),
+        ("1 - 2", None),
+        ("none", None),
+    ],
+)
+def test_spans_in_replies(reply, span):
+    found = read_span(reply, WINDOW)
+    assert (found and (found.start_seconds, found.end_seconds)) == span
+
+
+def test_boxes_in_replies():
+    assert read_box("the box: [100, 200, 500, 900]", (1000, 1000)) == (0.1, 0.2, 0.5, 0.9)
+    assert read_box("[[500, 0, 100, 2000]]", (1000, 1000)) == (0.1, 0.0, 0.5, 1.0)
+    assert read_box("[]", (1000, 1000)) is None
+    assert read_box("[5, 5, 5, 5]", (10, 10)) is None
+
+
+def test_a_prompted_model_is_shown_the_window_with_its_times():
+    said = []
+
+    def says(chunks, text):
+        said.append((chunks[0].seconds.tolist(), text))
+        return "1.2 - 1.9"
+
+    model = PromptedTimes(FakeMLLM(says), fps=2.0)
+    with open_video(SAMPLE) as video:
+        (span,) = model.ground(video, "it moves", window=Span(1.0, 2.0))
+    assert (span.start_seconds, span.end_seconds) == (1.2, 1.9)
+    assert said[0][0] == pytest.approx([1.0, 1.5], abs=0.1)
+    assert "1.0 to 2.0 s" in said[0][1]
+
+
+def test_a_prompted_box_is_in_pixels_of_the_whole_frame():
+    frames = Frames(np.zeros((2, 3, 100, 200), np.uint8), np.arange(2.0))
+    assert (
+        PromptedPlaces(FakeMLLM(otherwise="[100, 200, 500, 900]"), size_px=50).detect(frames, "a cup")
+        == [[(20.0, 20.0, 100.0, 90.0, 1.0)]] * 2
+    )
+    exact = PromptedPlaces(FakeMLLM(otherwise="[5, 5, 25, 25]"), scale="pixels", size_px=50)
+    assert exact.detect(frames, "a cup")[0] == [(20.0, 20.0, 100.0, 100.0, 1.0)]
+
+
+def official(path, **sizes):
+    torch.manual_seed(0)
+    network = univtg.UniVTG(**sizes)
+    torch.save({"model": network.state_dict(), "opt": argparse.Namespace(nheads=4, clip_length=2), "epoch": 1}, path)
+    return network
+
+
+def test_univtg_loads_the_official_layout_and_grounds(tmp_path):
+    folder = tiny_clip.build("clip", tmp_path / "clip")
+    network = official(tmp_path / "model_best.ckpt", video=18, text=32, width=16, layers=2, inner=24, words=7, heads=4)
+    names = set(network.state_dict())
+    assert {
+        "token_type_embeddings.weight", "weightedpool.weight", "txt_position_embed.LayerNorm.bias",
+        "span_embed.layers.2.bias", "class_embed.layers.0.weight", "input_vid_proj.1.net.1.weight",
+        "input_txt_proj.0.LayerNorm.weight", "transformer.encoder.layers.1.self_attn.in_proj_weight",
+        "transformer.encoder.layers.0.self_attn.out_proj.bias", "transformer.encoder.layers.1.norm2.weight",
+    } <= names  # fmt: skip
+    model = univtg.load(str(tmp_path / "model_best.ckpt"), encoder=str(folder))
+    with open_video(SAMPLE) as video:
+        spans = model.ground(video, "the circle moves", window=Span(0.0, video.duration_seconds), top_k=3)
+        assert spans
+        assert all(0 <= s.start_seconds < s.end_seconds <= video.duration_seconds for s in spans)
+        assert [s.confidence for s in spans] == sorted((s.confidence for s in spans), reverse=True)
+
+
+def test_univtg_says_what_a_file_lacks(tmp_path):
+    torch.save({"model": {"a": torch.zeros(1)}}, tmp_path / "a.ckpt")
+    (tmp_path / "b.ckpt").write_text("no")
+    for name, why in (("a.ckpt", "no UniVTG"), ("b.ckpt", "not a checkpoint"), ("c.ckpt", "no such")):
+        with pytest.raises(ModelError, match=why):
+            univtg.load(str(tmp_path / name))
+    folder = tiny_clip.build("clip", tmp_path / "clip")
+    official(tmp_path / "wide.ckpt", video=514, text=512, width=16, layers=1, inner=8)
+    with pytest.raises(ModelError, match="514 and 512"):
+        univtg.load(str(tmp_path / "wide.ckpt"), encoder=str(folder))
+
+
+def test_univtg_decodes_as_ten_lines_of_arithmetic_and_drops_the_overlapping_in_order():
+    rng = np.random.default_rng(0)
+    scores, offsets = rng.random(9), rng.random((9, 2)) * [-1, 1]
+    spans = univtg.decoded(scores, offsets, clip_seconds=2.0)
+    rows = [((i + 1) / 9 * 18 + offsets[i, 0] * 18, (i + 1) / 9 * 18 + offsets[i, 1] * 18, scores[i]) for i in range(9)]
+    assert spans == pytest.approx(np.array(sorted(rows, key=lambda row: -row[2])), abs=1e-12)
+    near = np.array([[0, 10, 0.9], [0, 9, 0.8], [5, 20, 0.7], [0, 6, 0.6]], np.float64)
+    assert univtg.apart(near, most=9) == [0, 2, 3]
+    assert univtg.apart(near, most=2) == [0, 2]
+
+
+def test_a_layer_of_univtg_without_positions_is_torchs_own():
+    torch.manual_seed(0)
+    ours = univtg.Layer(16, 24, 4).eval()
+    theirs = torch.nn.TransformerEncoderLayer(16, 4, 24, dropout=0.0, activation="gelu").eval()
+    theirs.load_state_dict(ours.state_dict())
+    x = torch.randn(5, 2, 16)
+    assert torch.allclose(ours(x, torch.zeros(5, 1, 16)), theirs(x), atol=1e-5)
+
+
+def test_positions_turn_once_over_the_video():
+    table = univtg.sines(6, 8)
+    places = np.arange(1, 7) / (6 + 1e-6) * 2 * np.pi
+    for j in range(8):
+        wave = np.sin if j % 2 == 0 else np.cos
+        assert table[:, j].numpy() == pytest.approx(wave(places / 10000 ** (2 * (j // 2) / 8)), abs=1e-5)

@@ -60,7 +60,7 @@ class TransformersMLLM:
         return self.watch(frames).score(question, options)
 
     def loss(
-        self, frames: Iterable[Frames], question: Question, target: str, *, end: bool = True
+        self, frames: Iterable[Frames], question: Question, target: str, *, end: bool = True, asked: bool = False
     ) -> Float[torch.Tensor, " L"]:
         """Cross-entropy of each token of `target`, with gradients.
 
@@ -69,6 +69,7 @@ class TransformersMLLM:
             question: asked as in `answer`.
             target: the reply to learn.
             end: the last entry is the token that closes the reply, so that the model learns to stop.
+            asked: the tokens of the question, and of the template around it, come before those of the target.
         """
         prompter = self._loaded.prompter
         prompt = prompter.read(frames)
@@ -76,10 +77,11 @@ class TransformersMLLM:
         if not reply:
             raise ValueError("the target to learn is an empty text")
         rest = [*prompter.question(prompt, listed(question)), *reply]
+        wanted = rest[0 if prompt.anchor else 1 :] if asked else reply  # the first token of all follows nothing
         with memory_named():
-            logits = self._logits(prompt, rest, keep=len(reply) + 1)[:-1]
+            logits = self._logits(prompt, rest, keep=len(wanted) + 1)[:-1]
         return torch.nn.functional.cross_entropy(
-            logits.float(), torch.tensor(reply, device=logits.device), reduction="none"
+            logits.float(), torch.tensor(wanted, device=logits.device), reduction="none"
         )
 
     def watch(self, frames: Iterable[Frames]) -> Watched:

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from videre.data import label_sets
+from videre.data import conversations, label_sets, rows
 from videre.errors import DataError
-from videre.methods.video_star import asking, export, rectangles, templates
+from videre.methods.video_star import asking, export, published, rectangles, templates
 from videre.methods.video_star.label import KINDS, PROFILES, Label, Profile, Row, Space
 from videre.methods.video_star.store import Kept, load_kept, load_rows, save_kept, save_rows
 from videre.methods.video_star.table import build
@@ -265,9 +265,47 @@ def test_export_has_each_option_once_and_shares_nothing():
         assert json.dumps(rows[1]) == before
 
 
-def test_the_form_of_the_published_files_is_read_back(tmp_path):
+def test_the_form_of_our_export_is_read_as_general_data(tmp_path):
     one = Kept(row("keywords"), "He eats apple pie.", True, 1)
     path = tmp_path / "tune_.json"
     path.write_text(json.dumps([*export.rows(export.rationales([one]), "llava"), {"id": "bad", "cls_correct": False}]))
-    (read,) = export.published(path)
+    (read,) = conversations.llava(path)
     assert (read.turns[0].question, read.turns[0].answer) == ("What is it?", "He eats apple pie.")
+
+
+def vstar(id: str, label: dict, kinds: list[str], output: str, *, correct: bool = True) -> dict:
+    turns = [{"from": "human", "value": "<video>\nWhen?"}, {"from": "gpt", "value": output}]
+    told = {"question_id": id, "video_id": "v", "video_path": "star/v.mp4", "question": "When?", "duration": 20.0}
+    told |= {"label": label, "label_type": list(label), "verifier_type": kinds, "output": output}
+    return told | {"conversations": turns, "rationale": False, "cls_correct": correct}
+
+
+def test_published_rows_are_read_with_their_labels_and_verified_again(tmp_path):
+    dive = {"action_sequence": ["Back", "Entry"], "action_difficulty": 3.3, "final_score": "63.0"}
+    some = [
+        vstar("a", {"temporal_range": [0.2, 0.5]}, ["temporal_range"], "From 0.2 to 0.5."),
+        vstar("b", {"temporal_range": [0.2, 0.5]}, ["temporal_range"], "From 0.6 to 0.9."),
+        vstar("c", {"temporal_range": [0.5, 0.5]}, ["temporal_range"], "At 0.5."),
+        vstar("d", dive, ["sentence_sequence", "float", "float"], "Back, then entry; difficulty 3.3, score 63."),
+        vstar("e", {"actions": ["sit", "eat"]}, ["sentence"], "He eats and sits."),
+        vstar("f", {"class": "skiing"}, ["simple"], "He swims.", correct=False),
+        vstar("g", {"class": "skiing"}, ["telepathy"], "He skis."),
+    ]
+    path = tmp_path / "starb_tune_.json"
+    path.write_text(json.dumps(some))
+    found = published.read(path)
+    assert [k.row.id for k in found.kept] == ["a", "b", "d", "e"]
+    assert [reason.split(";")[0].split()[-1] for reason in found.refused] == ["0.5]", "'telepathy'"]
+    assert [kept(Verifier().verdicts(k.text, k.row)) for k in found.kept] == [True, False, True, True]
+    assert not found.kept[0].is_direct
+    assert len(published.read(path, rejected=True).kept) == 5
+    path.write_text(json.dumps(some[2:3]))
+    with pytest.raises(DataError, match="no row of it holds"):
+        published.read(path)
+
+
+def test_a_table_becomes_rows_that_eval_reads(tmp_path):
+    path = tmp_path / "questions.jsonl"
+    path.write_text("".join(json.dumps(one) + "\n" for one in export.eval_rows([row(kind) for kind in ("keywords",)])))
+    (sample,) = rows.read(path)
+    assert (sample.answer, sample.kind) == ("Eating apple pie.", "keywords")

@@ -107,6 +107,30 @@ def test_a_dry_run_asks_nothing_and_bad_recipes_name_the_near_word(tmp_path, dat
         assert said in capsys.readouterr().err
 
 
+def test_an_adapted_set_is_scored_by_a_judge_that_the_run_card_pins(tmp_path, data, capsys):
+    path = recipe(tmp_path, data, "builtin")
+    assert call(path, "-o", tmp_path / "out", "--questions", "--json") == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["rows"] == 2
+    with serve(lambda body: "{'pred': 'yes', 'score': 4}") as base_url:
+        run = ["eval", "rows", "--annotations", told["questions"], "--videos", str(data), "-o", str(tmp_path / "run")]
+        assert cli.run([*run, "--judge", f"{base_url}#grader", "--no-blind", "-q", "--json"]) == 0
+        asked = [json.dumps(call.body) for call in base_url.questions]
+    assert len(asked) == 2
+    assert all(
+        label["answer"] in text for label, text in zip(read_rows(told["questions"]), sorted(asked), strict=False)
+    )
+    judged = json.loads(capsys.readouterr().out)["judge"]["qa"]
+    assert (judged["accuracy"]["accuracy"], judged["score"]) == (1.0, 4.0)
+    card = json.loads((tmp_path / "run" / "run.json").read_text())["judge"]["qa"]
+    assert card["card"]["id"] == "grader"
+    assert len(card["prompt_sha256"]) == 64
+
+
+def read_rows(path: str) -> list[dict]:
+    return [json.loads(line) for line in Path(path).read_text().splitlines()]
+
+
 def test_a_flaky_server_answers_every_row_once(tmp_path, data):
     count, asked = 126, [0]  # with 37 of 100 requests failing, 126 answers take 200 requests: 1.59 a row
 
@@ -119,14 +143,14 @@ def test_a_flaky_server_answers_every_row_once(tmp_path, data):
             return Response(500, b"oops")
         if turn < 32:
             return Response(200, b'{"choices": [{"mess')
-        return Response(hang_seconds=4.0) if turn < 37 else completion("The score is 7.")
+        return Response(hang_seconds=15.0) if turn < 37 else completion("The score is 7.")
 
     name = next(data.glob("*.mp4")).name
     labels = (Label("final_score", "number", 7.0),)
     table = [Row(f"r{i}", name, f"How many points, {i}?", labels, 1.0) for i in range(count)]
     show = generate.Show(data, uniform(1), size_px=32)
     with serve(flaky) as base_url:
-        model = endpoint.connect(base_url, "m", try_seconds=1.5, backoff_seconds=0.01, concurrency=16)
+        model = endpoint.connect(base_url, "m", try_seconds=5.0, backoff_seconds=0.01, concurrency=16)
         with model:
             outcome = generate.generate(
                 table,

@@ -16,7 +16,7 @@ from videre.errors import ModelError
 from videre.jobs import Item, rows
 from videre.methods.video_star import cycle, export, generate
 from videre.methods.video_star.label import PROFILES, Label, Row
-from videre.methods.video_star.store import load_kept
+from videre.methods.video_star.store import load_kept, save_rows
 from videre.methods.video_star.verify import Verifier
 from videre.models.fake import FakeMLLM
 from videre.video.sample import uniform
@@ -238,3 +238,61 @@ def test_killed_runs_leave_the_same_kept_rows(videos, tmp_path):
             ids = [json.loads(line)["id"] for line in stage.read_text().splitlines()]
             assert len(set(ids)) == len(ids)
     print(f"{kills} kills")
+
+
+WHOLE = """
+import os, signal, sys, threading
+from pathlib import Path
+from videre.apps import star_run
+from videre.apps.starring import read
+from videre.apps.training import read_recipe
+recipe, folder, delay = sys.argv[1:]
+told = read(read_recipe(Path(recipe), []))
+if float(delay):
+    threading.Timer(float(delay), lambda: os.kill(os.getpid(), signal.SIGKILL)).start()
+star_run.run(told, Path(folder))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_a_whole_run_with_its_trainings_survives_twenty_kills(tmp_path):
+    """Two cycles of the built-in model over real jobs and real training, killed at random moments of all stages."""
+    config = world.Config(seconds=2.0, size_px=64, things=(2, 2))
+    table = []
+    for seed in range(90_000_000, 90_000_012):
+        clip = world.make(seed, config)
+        for sample in world.questions(clip, open_share=1.0, kinds=("first",)):
+            world.write(clip, tmp_path / sample.video)
+            label = Label("answer", "keywords", sample.answer)
+            table.append(Row(sample.id, sample.video, sample.question.text, (label,), 2.0, None, "first"))
+    save_rows(tmp_path / "table.jsonl", table)
+    recipe = tmp_path / "star.toml"
+    recipe.write_text(
+        f'[labels]\nfile = "{tmp_path}/table.jsonl"\nvideos = "{tmp_path}"\nformat = "table"\n'
+        '[model]\nstart = "builtin"\nframes = 4\nsize_px = 64\ndirect = "{question}"\nisolate = false\n'
+        'hinted = "{value}. {question}"\n[cycles]\ncycles = 2\nstop_share = 0.0\n[fit]\nbatch = 2\nsave_steps = 1\n'
+    )
+
+    def end(folder: Path, delay: float = 0.0) -> int:
+        command = [sys.executable, "-c", WHOLE, str(recipe), str(folder), str(delay)]
+        environment = os.environ | {"VIDERE_UNCHECKED": "1"}
+        return subprocess.run(command, env=environment, capture_output=True, check=False).returncode
+
+    assert end(tmp_path / "whole") == 0
+    draw, kills, folder = random.Random(1), 0, tmp_path / "killed"
+    while kills < 20:
+        code = end(folder, draw.uniform(0.1, 4.0))
+        assert code in (0, -signal.SIGKILL)
+        if code == 0:  # it has got through: the next life starts from nothing
+            folder = tmp_path / f"killed-{kills}"
+        kills += code != 0
+    assert end(folder) == 0
+    for killed in tmp_path.glob("killed*"):
+        for number in (1, 2):
+            name = f"cycle-{number}/kept.jsonl"
+            assert (killed / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+            for stage in (killed / f"cycle-{number}").glob("*/answers.jsonl"):
+                ids = [json.loads(line)["id"] for line in stage.read_text().splitlines()]
+                assert len(set(ids)) == len(ids)
+    print(f"{kills} kills, {len(list(tmp_path.glob('killed*')))} runs")

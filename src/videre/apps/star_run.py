@@ -14,7 +14,7 @@ from videre.data.conversations import llava
 from videre.data.videos import resolve
 from videre.errors import ConfigError, DataError, VidereError
 from videre.jobs import Local, Outcome, Threads, replace_file
-from videre.methods.video_star import asking, cycle, export, generate, prompts, templates, training
+from videre.methods.video_star import asking, cycle, export, generate, prompts, published, templates, training
 from videre.methods.video_star.label import PROFILES, Row
 from videre.methods.video_star.store import Kept, load_kept, load_rows, save_rows
 from videre.methods.video_star.table import build
@@ -53,6 +53,14 @@ def planned(told: Told, folder: Path) -> dict[str, Any]:
     lost = [row.id for row in rows if not _is_there(told, row)]
     most = len(rows) * (2 * told.cycles.cycles - 1 if told.cycles.rationalize else told.cycles.cycles)
     return {"rows": len(rows), "kinds": kinds, "videos_missing": len(lost), "questions_at_most": most}
+
+
+def questions(told: Told, folder: Path) -> dict[str, Any]:
+    """The table as rows for `videre eval rows`, whose answers a judge compares with the labels in words."""
+    rows = table(told, folder)
+    path = folder / "questions.jsonl"
+    replace_file(path, "".join(json.dumps(row) + "\n" for row in export.eval_rows(rows)))
+    return {"rows": len(rows), "questions": str(path)}
 
 
 def refiltered(told: Told, folder: Path) -> dict[str, Any]:
@@ -220,6 +228,8 @@ def _rows(told: Told) -> list[Row]:
     labels = told.labels
     if labels.format == "table":
         return load_rows(labels.file)
+    if labels.format == "vstar":
+        return [one.row for one in published.read(labels.file, rejected=True).kept]
     items = [_timed(item, told) for item in getattr(label_sets, labels.format)(labels.file)]
     pools = dict(templates.POOLS)
     if labels.questions:

@@ -13,7 +13,7 @@ from videre.apps.training import read_recipe
 from videre.errors import ConfigError
 
 Made = TypeVar("Made")
-FORMATS = ("own", "kinetics", "fine_diving", "something", "star_questions", "table")
+FORMATS = ("own", "kinetics", "fine_diving", "something", "star_questions", "table", "vstar")
 ARMS = ("star", "unverified", "templates", "annotator")
 
 
@@ -21,8 +21,9 @@ ARMS = ("star", "unverified", "templates", "annotator")
 class Labels:
     """`[labels]`: where the labels are, and how they become questions.
 
-    `format` is one of own, kinetics, fine_diving, something, star_questions, or table for rows that have questions;
-    `questions` names a model that writes them in place of templates; `limit` takes the first so many rows.
+    `format` is one of own, kinetics, fine_diving, something, star_questions, table for rows that have questions, or
+    vstar for the published VSTaR-1M files; `questions` names a model that writes questions in place of templates;
+    `limit` takes the first so many rows.
     """
 
     file: str
@@ -103,9 +104,16 @@ class Told:
 @click.option("--set", "changes", multiple=True, metavar="KEY=VALUE", help="Change one value: --set cycles.cycles=1.")
 @click.option("--refilter", is_flag=True, help="Judge the stored answers again, as the recipe says now; ask nothing.")
 @click.option("--dry-run", is_flag=True, help="Make the question table, say what would be asked, and stop.")
+@click.option("--questions", is_flag=True, help="Write the question table as rows for `videre eval rows`, and stop.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 def command(
-    recipe: Path, out: Path | None, changes: Sequence[str], refilter: bool, dry_run: bool, as_json: bool
+    recipe: Path,
+    out: Path | None,
+    changes: Sequence[str],
+    refilter: bool,
+    dry_run: bool,
+    questions: bool,
+    as_json: bool,
 ) -> None:
     """Let a model explain labelled videos, keep what the labels bear out, train on it; again and again.
 
@@ -118,6 +126,8 @@ def command(
 
     if refilter:
         result: dict[str, Any] = star_run.refiltered(told, folder)
+    elif questions:
+        result = star_run.questions(told, folder)
     elif dry_run:
         result = star_run.planned(told, folder)
     else:

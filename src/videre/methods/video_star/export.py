@@ -1,4 +1,4 @@
-"""Kept answers as training files: VSTaR-like rows, HF `messages`, ms-swift, LLaMA-Factory; published files read.
+"""Kept answers as training files: VSTaR-like rows, HF `messages`, ms-swift, LLaMA-Factory; questions for `videre eval`.
 
 Source: section 3 of the paper; official `final_parser.py`.
 Differs: rows are typed and homogeneous; each variant stands alone; nothing is rewritten by another model unless one is
@@ -9,9 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from videre.data.annotations import Source
-from videre.data.conversations import Conversation, llava
-from videre.methods.video_star.label import Label
+from videre.methods.video_star.label import Label, Row
 from videre.methods.video_star.prompts import label_text
 from videre.methods.video_star.store import Kept
 from videre.methods.video_star.templates import drawn
@@ -93,6 +91,14 @@ def rows(made: Sequence[Example], form: Form) -> Iterator[dict[str, JSON]]:
         yield _FORMS[form](one)
 
 
+def eval_rows(table: Sequence[Row]) -> Iterator[dict[str, JSON]]:
+    """Rows of a question table as `videre eval rows` reads them: an adapted test set, to be scored by a judge."""
+    for row in table:
+        clip = {"clip": [row.clip.start_seconds, row.clip.end_seconds]} if row.clip else {}
+        told: dict[str, JSON] = {"id": row.id, "video": row.video, "question": row.question, "answer": said(row.labels)}
+        yield told | {"kind": row.task or row.labels[0].kind} | clip
+
+
 def choices(label: Label, others: Sequence[Label], key: str, *, seed: int = 0, most: int = 4) -> list[str]:
     """Options in a random order: the label once, and up to three other labels of its kind that mean something else."""
     own = _meaning(str(label.value))
@@ -101,11 +107,6 @@ def choices(label: Label, others: Sequence[Label], key: str, *, seed: int = 0, m
     ordered = sorted(wrong.values(), key=lambda text: drawn(f"{key}/{text}", 2**32, seed=seed))
     options = [str(label.value), *ordered[: most - 1]]
     return sorted(options, key=lambda text: drawn(f"{key}/place/{text}", 2**32, seed=seed))
-
-
-def published(path: Source) -> list[Conversation]:
-    """The published VSTaR-1M files (`kinetics700_tune_.json` and so on); rows that were not verified are left out."""
-    return llava(path)
 
 
 def _made(

@@ -3,9 +3,10 @@
 A run is a folder. Its log gains one sealed JSON line an item, at once; everything else there can be made again.
 """
 
-from videre.jobs.engine import Engine, Local, PerWorker, Result
+from videre.jobs.engine import Engine, PerWorker, Result
 from videre.jobs.folder import OutOfSpace, new_folder, replace_file
 from videre.jobs.item import Item, Work, file_key, key
+from videre.jobs.local import Local
 from videre.jobs.log import rows
 from videre.jobs.run import Outcome, run
 from videre.jobs.status import status

@@ -64,33 +64,6 @@ class Engine(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class Local:
-    """This machine: in this process, or in `workers` other processes that are replaced when they die.
-
-    Args:
-        workers: 0 or 1 works here, in order; more start that many processes.
-        isolate: use another process for one worker too, so that its crash is a row and not the end.
-        limit_seconds: an item that takes longer is ended with its process and becomes a row; implies `isolate`.
-    """
-
-    workers: int = 0
-    isolate: bool = False
-    limit_seconds: float | None = None
-
-    def __post_init__(self) -> None:
-        if self.workers < 0 or (self.limit_seconds is not None and self.limit_seconds <= 0):
-            raise ValueError(f"workers >= 0 and limit_seconds > 0, got {self}")
-
-    def results(self, items: Iterator[Item], work: Work | PerWorker, stop: Stop) -> Generator[Result, None, None]:
-        """As `Engine.results`."""
-        if self.workers <= 1 and not self.isolate and self.limit_seconds is None:
-            return _here(items, work, stop)
-        from videre.jobs.pool import pooled  # imports this file, and most runs need no processes
-
-        return pooled(items, work, stop, workers=max(1, self.workers), limit_seconds=self.limit_seconds)
-
-
 def loaded(work: Work | PerWorker) -> Work:
     """The work function, ready."""
     return work.load() if isinstance(work, PerWorker) else work
@@ -122,12 +95,3 @@ def failure(error: Exception, item: Item, *, by_model: bool = False) -> Result:
         row["error"]["where"] = f"{Path(frames[-1].filename).name}:{frames[-1].lineno} in {frames[-1].name}"
     by_model = by_model or (isinstance(error, ModelError) and error.exit_code == NO_MODEL)
     return Result(item.key, item.id, seal({"key": item.key, **row}), failed=True, by_model=by_model)
-
-
-def _here(items: Iterator[Item], work: Work | PerWorker, stop: Stop) -> Generator[Result, None, None]:
-    do: Work | None = None
-    for item in items:
-        if stop.requested:
-            return
-        do = do or loaded(work)
-        yield attempt(do, item)

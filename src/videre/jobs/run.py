@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from videre.errors import INTERRUPTED, OK, OUT_OF_SPACE, SOME_FAILED, TERMINATED, ModelError
-from videre.jobs.engine import Engine, Local, PerWorker, Result
+from videre.jobs.engine import Engine, PerWorker, Result
 from videre.jobs.folder import LOG, OutOfSpace, check_manifest, locked
 from videre.jobs.item import Item, Work
+from videre.jobs.local import Local
 from videre.jobs.log import ASIDE, Log, unseal
 from videre.jobs.status import Progress, Tally
 from videre.jobs.stop import Now, Stop

@@ -56,9 +56,9 @@ CLAIMS: dict[str, tuple[str, str, float]] = {
     "adapter right on time": ("branch", "time", 0.9),
 }
 """Claim -> arm, measure, threshold; the first holds where every run is exactly there, the second where the lower end of
-the interval of all seeds' answers together is at or above it. Further claims hold where they do in every seed: separate-st
-below branch without interaction below branch, and without MBTA, and without MBCA, below branch; and static captions hold
-where they are found at least as often as the lower end of the frozen pair's interval."""
+the interval of all seeds' answers together is at or above it. Further claims hold where they do in every seed:
+separate-st below branch without interaction below branch, and without MBTA, and without MBCA, below branch; and static
+captions hold where they are found at least as often as the lower end of the frozen pair's interval."""
 
 
 @dataclass(frozen=True)
@@ -346,8 +346,8 @@ def page(told: dict[str, Any]) -> str:
     lines = [
         "# A frozen pair learns time: BT-Adapter in the generated world",
         "",
-        "Made by `python results/adapter.py --report`; what is measured stands at the top of that file. Shares of right",
-        "answers with 95 % intervals over all answers of all seeds, and the range of the seeds. Chance is 50 % on time.",
+        "Made by `python results/adapter.py --report`; what is measured stands at the top of that file. Shares of",
+        "right answers with 95 % intervals over all answers of all seeds, and the range of seeds. Chance is 50 % on time.",
         "",
         "| arm | seeds | time | motion | order | static captions, R@1 |",
         "| --- | --- | --- | --- | --- | --- |",

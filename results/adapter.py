@@ -347,7 +347,7 @@ def page(told: dict[str, Any]) -> str:
         "# A frozen pair learns time: BT-Adapter in the generated world",
         "",
         "Made by `python results/adapter.py --report`; what is measured stands at the top of that file. Shares of",
-        "right answers with 95 % intervals over all answers of all seeds, and the range of seeds. Chance is 50 % on time.",
+        "right answers, 95 % intervals over all answers of all seeds, and the range of seeds. Chance is 50 % on time.",
         "",
         "| arm | seeds | time | motion | order | static captions, R@1 |",
         "| --- | --- | --- | --- | --- | --- |",

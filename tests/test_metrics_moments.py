@@ -73,9 +73,9 @@ def test_read_span():
 def test_ranked_precision_properties(clips):
     relevant = np.array([mark for mark, _ in clips])
     scores = np.array([float(score) for _, score in clips])
-    value = highlights.ranked_precision(relevant, scores)
+    value = float(highlights.ranked_precision(relevant, scores))
     assert 0 <= value <= 1
-    assert highlights.ranked_precision(relevant, relevant.astype(float)) == float(relevant.any())
+    assert float(highlights.ranked_precision(relevant, relevant.astype(float))) == float(relevant.any())
     shuffled = np.random.default_rng(0).permutation(len(clips))
     assert highlights.ranked_precision(relevant[shuffled], scores[shuffled]) == pytest.approx(value)
 

@@ -14,14 +14,34 @@ from videre.types import JSON
 FILE = click.Path(path_type=Path, dir_okay=False)
 
 
+class _Rules(click.ParamType):
+    """The name of a rule that a room of metrics has; looked up only when one is given, so that help stays quick."""
+
+    name = "rule"
+
+    def __init__(self, module: str, table: str) -> None:
+        self.module, self.table = module, table
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        from importlib import import_module
+
+        names = list(getattr(import_module(f"videre.metrics.{self.module}"), self.table))
+        return click.Choice(names).convert(value, param, ctx)
+
+
 def _shown(command: Callable[..., Mapping[str, JSON]]) -> Callable[..., None]:
-    """The command with `--json`: its report as one object, else as a table."""
+    """The command with `--json`: its report as one object, and its notes on stderr; else as a table with both."""
 
     @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
     @functools.wraps(command)
     def show(as_json: bool, **arguments: Any) -> None:
         report = command(**arguments)
-        click.echo(json.dumps(report) if as_json else showing.report(report, str(report["benchmark"])))
+        if not as_json:
+            click.echo(showing.report(report, str(report["benchmark"])))
+            return
+        click.echo(json.dumps(report))
+        for note in report.get("notes") or ():
+            click.echo(f"videre: note: {note}", err=True)
 
     return show
 
@@ -68,14 +88,16 @@ _pair("ava-detection", "score_ava_detection", "AVA: frame mAP at IoU 0.5.")
 
 @command.command()
 @click.argument("similarity", type=FILE)
+@click.option("--texts", type=FILE, help="The video of each row, where several texts are about one: ids, csv or JSON.")
+@click.option("--videos", type=FILE, help="The ids of the columns; else in the order in which --texts names them.")
 @click.option("--ties", type=click.Choice(["mean", "best", "worst"]), default="mean", show_default=True)
 @click.option("--popular-ties", is_flag=True, help="Count ties as much published code does, fault included.")
 @_shown
-def retrieval(similarity: Path, ties: Any, popular_ties: bool) -> Mapping[str, JSON]:
-    """Retrieval: R@k and ranks of a square .npy matrix, texts by videos."""
+def retrieval(similarity: Path, **more: Any) -> Mapping[str, JSON]:
+    """Retrieval: R@k and ranks of a .npy matrix, texts by videos."""
     from videre import score
 
-    return score.score_retrieval(similarity, ties=ties, popular_ties=popular_ties)
+    return score.score_retrieval(similarity, **more)
 
 
 @command.command()
@@ -94,7 +116,8 @@ def tempcompass(predictions: Path, **more: Any) -> Mapping[str, JSON]:
 @command.command("activitynet-qa")
 @click.argument("predictions", type=FILE)
 @click.option("--annotations", type=FILE, required=True, help="val_a.json or test_a.json")
-@click.option("--match", default="exact", show_default=True, help="exact is the official rule.")
+@click.option("--match", type=_Rules("text", "MATCHES"), default="exact", show_default=True,
+              help="exact is the official rule, words and first-word are others.")  # fmt: skip
 @_shown
 def activitynet_qa(predictions: Path, annotations: Path, match: str) -> Mapping[str, JSON]:
     """ActivityNet-QA: accuracy by type, without a judge."""
@@ -105,12 +128,23 @@ def activitynet_qa(predictions: Path, annotations: Path, match: str) -> Mapping[
 
 @command.command("video-mme")
 @click.argument("predictions", type=FILE)
-@click.option(
-    "--rule", default="recommended", show_default=True, help="How replies are read; videomme is the official rule."
-)
+@click.option("--rule", type=_Rules("extractors", "RULES"), default="recommended", show_default=True,
+              help="How replies are read; videomme is the official rule.")  # fmt: skip
 @_shown
 def video_mme(predictions: Path, rule: str) -> Mapping[str, JSON]:
     """Video-MME: accuracy by length, beside chance and the best constant letter."""
     from videre import score
 
     return score.score_video_mme(predictions, rule=rule)
+
+
+@command.command()
+@click.argument("flags", type=FILE)
+@click.option("--letters", type=FILE, help="The letters of one model, a column a setting (..._predictions_wide.csv).")
+@click.option("--model", help="Whose letters they are, as the flags name it.")
+@_shown
+def scalegrid(flags: Path, **more: Any) -> Mapping[str, JSON]:
+    """Video-MME scale grids (derived.csv): visual confusion, overwriting and headroom."""
+    from videre import score
+
+    return score.score_scalegrid(flags, **more)

@@ -8,15 +8,48 @@ from videre.types import JSON
 
 
 def report(report: Mapping[str, JSON], name: str) -> str:
-    """The scores, a line each, with their interval; then counts, blind baselines and notes."""
-    bounds = report.get("intervals") or {}
-    lines = [click.style(name, bold=True)]
-    lines += [f"  {name:28s} {_number(value)}{_interval(bounds.get(name))}" for name, value in _flat(report["scores"])]
-    lines += [f"  {name:28s} {value}" for name, value in (report.get("counts") or {}).items()]
-    for name, scores in (report.get("baselines") or {}).items():
-        shown = scores.items() if isinstance(scores, Mapping) else [("", scores)]
-        lines.append(f"  blind: {name:21s} " + "  ".join(f"{key} {_number(value)}".strip() for key, value in shown))
+    """The scores, a line each, with interval and strict value; then answers, counts, baselines and notes."""
+    lines = [click.style(name, bold=True), *_partial(report), *_scores(report)]
+    answers = report.get("answers") or {}
+    lines += _scores(answers, head="answers ")
+    fine = (report.get("fine_grained") or {}).items()
+    lines += [f"  fine-grained: {key:14s} {_number(value)}" for key, value in fine]
+    counts = _flat(report.get("counts") or {})
+    lines += ["  counts: " + ", ".join(f"{key} {value}" for key, value in counts)] if counts else []
+    lines += _baselines(answers.get("baselines"), "answers blind")
+    lines += _baselines(report.get("baselines"), "blind")
+    lines += _baselines(report.get("baselines_scored"), "blind, on the scored alone")
     return "\n".join(lines + [f"  note: {note}" for note in report.get("notes") or ()])
+
+
+def _partial(report: Mapping[str, JSON]) -> list[str]:
+    """A warning where predictions are missing: how many of how many were scored."""
+    counts = report.get("counts") or {}
+    defined = next((counts[key] for key in ("n_items", "n_queries", "n_videos", "n_frames") if key in counts), 0)
+    missing = counts.get("n_missing", 0)
+    if not missing:
+        return []
+    return [click.style(f"  warning: {defined - missing} predicted / {defined} defined: a partial set", bold=True)]
+
+
+def _scores(report: Mapping[str, JSON], head: str = "") -> list[str]:
+    """A line a score with its interval; where predictions are missing, with what it is when they count as wrong."""
+    bounds, strict = dict(_flat(report.get("intervals") or {})), report.get("strict") or {}
+    shown = strict if (report.get("counts") or {}).get("n_missing") else {}
+    lines = [f"  {'':28s} {'official':>8s}   {'95 % interval':20s} {'strict':>8s}"] if shown else []
+    for name, value in _flat(report.get("scores") or {}):
+        line = f"  {head + name:28s} {_number(value)}{_interval(bounds.get(name))}"
+        lines.append(f"{line:61s} {_number(shown[name])}" if name in shown else line)
+    return lines
+
+
+def _baselines(rows: JSON, head: str) -> list[str]:
+    lines = []
+    for name, scores in (rows or {}).items():
+        shown = _flat(scores) if isinstance(scores, Mapping) else [("", scores)]
+        values = "  ".join(f"{key} {_number(value).strip()}".strip() for key, value in shown)
+        lines.append(f"  {head}: {name:21s} {values}")
+    return lines
 
 
 def evaluation(table: Mapping[str, JSON]) -> str:

@@ -1,12 +1,12 @@
-"""How sure a score is: Wilson intervals of shares, bootstrap intervals of means, two systems compared in pairs."""
+"""How sure a score is: Wilson intervals of shares, bootstrap intervals of what else there is, two systems in pairs."""
 
 import math
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 
 import numpy as np
-from jaxtyping import Float64
+from jaxtyping import Float64, Int64
 
 
 @dataclass(frozen=True)
@@ -85,8 +85,44 @@ def bootstrap(
     if len(sums) == 0:
         return math.nan, math.nan
     draws = np.random.default_rng(seed).integers(len(sums), size=(resamples, len(sums)))
-    means = sums[draws].sum(axis=1) / sizes[draws].sum(axis=1)
-    low, high = np.quantile(means, [(1 - confidence) / 2, (1 + confidence) / 2])
+    return middle(sums[draws].sum(axis=1) / sizes[draws].sum(axis=1), confidence=confidence)
+
+
+def resampled(
+    statistic: Callable[[Int64[np.ndarray, " N"]], float],
+    count: int,
+    *,
+    resamples: int = 1000,
+    confidence: float = 0.95,
+    seed: int = 0,
+) -> tuple[float, float]:
+    """The percentile bootstrap interval of any number that is taken of items; NaN where there are none.
+
+    Args:
+        statistic: the number, of the indices of the drawn items; some come twice and more.
+        count: how many items there are.
+        resamples: how often items are drawn anew.
+        confidence: the share of drawn numbers inside the interval.
+        seed: of the draws.
+
+    >>> resampled(lambda drawn: 1.0, 5)
+    (1.0, 1.0)
+
+    Source: Efron and Tibshirani, An introduction to the bootstrap, section 13.3.
+    """
+    if count == 0:
+        return math.nan, math.nan
+    rng = np.random.default_rng(seed)
+    found = [statistic(rng.integers(count, size=count)) for _ in range(resamples)]
+    return middle(np.array(found, dtype=np.float64), confidence=confidence)
+
+
+def middle(values: Float64[np.ndarray, " R"], *, confidence: float = 0.95) -> tuple[float, float]:
+    """The two values between which the middle share of drawn values lies; draws that gave NaN are left out."""
+    kept = values[~np.isnan(values)]
+    if not len(kept):
+        return math.nan, math.nan
+    low, high = np.quantile(kept, [(1 - confidence) / 2, (1 + confidence) / 2])
     return float(low), float(high)
 
 

@@ -5,7 +5,7 @@ A prediction is a list of windows [start, end, score] in seconds, the best first
 
 import re
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from jaxtyping import Bool, Float64, Int64
@@ -29,30 +29,49 @@ RANGES: Mapping[str, tuple[float, float]] = {
 """Lengths (more than, at most) of the true windows that QVHighlights counts apart, in seconds."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Moments:
     """Scores over queries.
 
     Attributes:
         recall: R@1 by IoU threshold: the first window meets one of the true ones with at least that IoU.
         precision: mean average precision by IoU threshold, in [0, 1].
-        mean_iou: the IoU of the first window with the true one that it meets best, mean over queries, in [0, 1].
-        mean_iou_interval: its 95 % bootstrap interval.
         n_queries: all of them, those without a prediction among them, which score 0.
         n_missing: queries without a prediction.
+        ious: of each query, the IoU of the first window with the true one that it meets best, in [0, 1].
+        queries: average precision of each query, a row, at each threshold, a column.
     """
 
     recall: Mapping[float, Share]
     precision: Mapping[float, float]
-    mean_iou: float
-    mean_iou_interval: tuple[float, float]
     n_queries: int
     n_missing: int
+    ious: Float64[np.ndarray, " Q"] = field(repr=False)
+    queries: Float64[np.ndarray, "Q X"] = field(repr=False)
 
     @property
     def mean_precision(self) -> float:
         """mAP averaged over the thresholds, in [0, 1]."""
         return float(np.mean(list(self.precision.values())))
+
+    @property
+    def mean_iou(self) -> float:
+        """The mean of `ious`, in [0, 1]."""
+        return float(self.ious.mean())
+
+    @property
+    def mean_iou_interval(self) -> tuple[float, float]:
+        """Its 95 % bootstrap interval, drawn over queries."""
+        return bootstrap(self.ious)
+
+    @property
+    def mean_precision_interval(self) -> tuple[float, float]:
+        """Its 95 % bootstrap interval, drawn over queries."""
+        return bootstrap(self.queries.mean(axis=1))
+
+    def precision_interval(self, threshold: float) -> tuple[float, float]:
+        """The 95 % bootstrap interval of mAP at one threshold, drawn over queries."""
+        return bootstrap(self.queries[:, list(self.precision).index(threshold)])
 
 
 def retrieve(
@@ -78,20 +97,29 @@ def retrieve(
     """
     if not truth or not all(len(windows) for windows in truth.values()):
         raise DataError("every query needs a true window, and there must be one query")
-    ious, rows = [], []
-    for query, windows in truth.items():
-        said, true = _array(predictions.get(query, ())), _array(windows)
-        ious.append(float(overlaps(said[:1, :2], true[:, :2]).max()) if len(said) else 0.0)
-        rows.append(average_precision(said[:max_windows], true, thresholds))
-    precision = np.mean(rows, axis=0)
+    said = [_array(predictions.get(query, ())) for query in truth]
+    true = [_array(windows)[:, :2] for windows in truth.values()]
+    firsts = overlaps(_filled([windows[:1, :2] for windows in said]), _filled(true))
+    ious = np.nan_to_num(firsts).max(axis=(1, 2)).astype(np.float64)
+    ranked = [by_score(windows[:max_windows], None)[0][:, :2] for windows in said]
+    hits = _claims(np.nan_to_num(overlaps(_filled(ranked), _filled(true)), nan=-1.0), thresholds)
+    table = envelope_area(hits, np.array([len(windows) for windows in true])[:, None, None])
     return Moments(
-        recall={x: Share(sum(iou >= x for iou in ious), len(ious)) for x in thresholds},
-        precision={x: float(precision[i]) for i, x in enumerate(thresholds)},
-        mean_iou=float(np.mean(ious)),
-        mean_iou_interval=bootstrap(ious),
+        recall={x: Share(int((ious >= x).sum()), len(ious)) for x in thresholds},
+        precision=dict(zip(thresholds, map(float, table.mean(axis=0)), strict=True)),
         n_queries=len(truth),
-        n_missing=sum(not len(predictions.get(query, ())) for query in truth),
+        n_missing=sum(not len(windows) for windows in said),
+        ious=ious,
+        queries=table,
     )
+
+
+def _filled(windows: Sequence[Float64[np.ndarray, "_ 2"]]) -> Float64[np.ndarray, "Q P 2"]:
+    """Windows of queries as one table, at least one a query, filled up with NaN."""
+    table = np.full((len(windows), max(1, *map(len, windows)), 2), np.nan)
+    for row, some in zip(table, windows, strict=True):
+        row[: len(some)] = some
+    return table
 
 
 def of_length(truth: Mapping[Hashable, Sequence[Window]], limits: tuple[float, float]) -> dict[Hashable, list[Window]]:
@@ -105,13 +133,16 @@ def of_length(truth: Mapping[Hashable, Sequence[Window]], limits: tuple[float, f
     return {query: windows for query, windows in kept.items() if windows}
 
 
-def overlaps(spans: Float64[np.ndarray, "P 2"], others: Float64[np.ndarray, "G 2"]) -> Float64[np.ndarray, "P G"]:
-    """Intersection over union of every span with every other, in [0, 1]; 0 where both are empty."""
-    start = np.maximum(spans[:, None, 0], others[None, :, 0])
-    end = np.minimum(spans[:, None, 1], others[None, :, 1])
+def overlaps(
+    spans: Float64[np.ndarray, "*Q P 2"], others: Float64[np.ndarray, "*Q G 2"]
+) -> Float64[np.ndarray, "*Q P G"]:
+    """Intersection over union of every span with every other, in [0, 1]; 0 where both are empty, NaN of NaN."""
+    start = np.maximum(spans[..., :, None, 0], others[..., None, :, 0])
+    end = np.minimum(spans[..., :, None, 1], others[..., None, :, 1])
     inter = np.maximum(0.0, end - start)
-    union = (spans[:, 1] - spans[:, 0])[:, None] + (others[:, 1] - others[:, 0])[None, :] - inter
-    return np.divide(inter, union, out=np.zeros_like(inter), where=union > 0)
+    lengths, more = spans[..., 1] - spans[..., 0], others[..., 1] - others[..., 0]
+    union = lengths[..., :, None] + more[..., None, :] - inter
+    return np.divide(inter, union, out=inter * 0.0, where=union > 0)
 
 
 def average_precision(
@@ -138,28 +169,52 @@ def average_precision(
     """
     if len(spans) == 0 or len(truths) == 0:
         return np.zeros(len(thresholds))
-    if spans.shape[1] > 2:
-        order = np.argsort(-spans[:, 2], kind="stable")
-        spans, videos = spans[order], None if videos is None else videos[order]
+    spans, videos = by_score(spans, videos)
+    return envelope_area(claims(spans, truths, thresholds, videos=videos, truth_videos=truth_videos), len(truths))
+
+
+def by_score(
+    spans: Float64[np.ndarray, "P _"], videos: Int64[np.ndarray, " P"] | None
+) -> tuple[Float64[np.ndarray, "P _"], Int64[np.ndarray, " P"] | None]:
+    """Spans and their videos by falling score; of one score, and without scores, in their order."""
+    if spans.shape[1] < 3:
+        return spans, videos
+    order = np.argsort(-spans[:, 2], kind="stable")
+    return spans[order], None if videos is None else videos[order]
+
+
+def claims(
+    spans: Float64[np.ndarray, "P _"],
+    truths: Float64[np.ndarray, "G _"],
+    thresholds: Sequence[float],
+    *,
+    videos: Int64[np.ndarray, " P"] | None = None,
+    truth_videos: Int64[np.ndarray, " G"] | None = None,
+) -> Bool[np.ndarray, "X P"]:
+    """Whether each ranked span claims a free truth of its video, at each threshold; see `average_precision`."""
     iou = overlaps(spans[:, :2], truths[:, :2])
     if videos is not None and truth_videos is not None:
         iou = np.where(videos[:, None] == truth_videos[None, :], iou, -1.0)
-    return envelope_area(_claims(iou, thresholds), len(truths))
+    return _claims(iou[None], thresholds)[0]
 
 
-def envelope_area(hits: Bool[np.ndarray, "X P"], n_truths: int) -> Float64[np.ndarray, " X"]:
+def envelope_area(
+    hits: Bool[np.ndarray, "*X P"], n_truths: int | Int64[np.ndarray, "..."]
+) -> Float64[np.ndarray, "*X"]:
     """The area under the envelope of precision over recall, in [0, 1], of each row of ranked hits and misses.
+
+    Misses behind the last hit do not count, so that rows may be filled up with them.
 
     >>> envelope_area(np.array([[True, False, True]]), 2)
     array([0.83333333])
 
     Source: PASCAL VOC 2010, as in ActivityNet's `interpolated_prec_rec`.
     """
-    found = np.cumsum(hits, axis=1, dtype=np.float64)
-    precision = np.pad(found / np.arange(1, hits.shape[1] + 1), ((0, 0), (1, 1)))
-    recall = np.pad(found / n_truths, ((0, 0), (1, 1)), constant_values=(0.0, 1.0))
-    envelope = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
-    return (np.diff(recall, axis=1) * envelope[:, 1:]).sum(axis=1)
+    found = np.cumsum(hits, axis=-1, dtype=np.float64)
+    precision = found / np.arange(1, hits.shape[-1] + 1)
+    recall = found / n_truths
+    envelope = np.maximum.accumulate(precision[..., ::-1], axis=-1)[..., ::-1]
+    return (np.diff(recall, axis=-1, prepend=0.0) * envelope).sum(axis=-1)
 
 
 def read_span(reply: str) -> Span | None:
@@ -174,16 +229,20 @@ def read_span(reply: str) -> Span | None:
     return Span(min(numbers), max(numbers)) if len(numbers) == 2 else None
 
 
-def _claims(iou: Float64[np.ndarray, "P G"], thresholds: Sequence[float]) -> Bool[np.ndarray, "X P"]:
-    """Whether, at each threshold, each prediction claims a truth that is still free, in order."""
-    free = np.ones((len(thresholds), iou.shape[1]), dtype=bool)
-    hits = np.zeros((len(thresholds), len(iou)), dtype=bool)
-    orders = np.argsort(iou, axis=1)[:, ::-1]
-    for x, threshold in enumerate(thresholds):
-        for p, row in enumerate(iou):
-            best = next((j for j in orders[p] if free[x, j] and row[j] >= threshold), None)
-            if best is not None:
-                free[x, best], hits[x, p] = False, True
+def _claims(iou: Float64[np.ndarray, "Q P G"], thresholds: Sequence[float]) -> Bool[np.ndarray, "Q X P"]:
+    """Whether, at each threshold, each prediction claims a truth that is still free, in order.
+
+    Of truths that it meets equally the last is claimed, as the official order has it.
+    """
+    (queries, predictions, truths), levels = iou.shape, np.array(thresholds)[:, None]
+    free = np.ones((queries, len(thresholds), truths), dtype=bool)
+    hits = np.zeros((queries, len(thresholds), predictions), dtype=bool)
+    for p in range(predictions):
+        row = iou[:, p, None, :]
+        met = free & (row >= levels)
+        hits[:, :, p] = met.any(axis=-1)
+        best = truths - 1 - np.argmax(np.where(met, row, -1.0)[..., ::-1], axis=-1)
+        free &= ~met | (np.arange(truths) != best[..., None])
     return hits
 
 

@@ -3,31 +3,43 @@
 Rows are queries, columns are what is searched; a higher similarity is better.
 """
 
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
 from jaxtyping import Bool, Float, Float64
 
-from videre.metrics.interval import Share
+from videre.metrics.interval import Share, bootstrap, resampled
 
 Ties = Literal["mean", "best", "worst"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Retrieval:
-    """Scores over queries: `recall` by k, and the median and mean rank, from 1 on."""
+    """Scores over queries: `recall` by k, and the median and mean rank, from 1 on; `ranks` holds all of them."""
 
     recall: Mapping[int, Share]
     median_rank: float
     mean_rank: float
     n_queries: int
+    ranks: Float64[np.ndarray, " R"] = field(repr=False)
 
     @property
     def n_ranks(self) -> int:
         """How many ranks were averaged: `n_queries`, unless the popular tie fault is asked for."""
-        return next(iter(self.recall.values())).count
+        return len(self.ranks)
+
+    @property
+    def median_interval(self) -> tuple[float, float]:
+        """The 95 % bootstrap interval of the median rank."""
+        return resampled(lambda drawn: float(np.median(self.ranks[drawn])), len(self.ranks))
+
+    @property
+    def mean_interval(self) -> tuple[float, float]:
+        """The 95 % bootstrap interval of the mean rank."""
+        return bootstrap(self.ranks)
 
 
 def ranks(
@@ -76,7 +88,38 @@ def retrieve(
     """
     own = _popular_ranks(similarity, right) if popular_ties else ranks(similarity, right=right, ties=ties)
     recall = {k: Share(int((own < k + 1).sum()), len(own)) for k in at}
-    return Retrieval(recall, float(np.median(own)), float(own.mean()), len(similarity))
+    return Retrieval(recall, float(np.median(own)), float(own.mean()), len(similarity), own)
+
+
+@dataclass(frozen=True)
+class Chance:
+    """What a random order gives: R@k by k, in [0, 1], the rank that half of the rows reach, and the mean rank."""
+
+    recall: Mapping[int, float]
+    median_rank: float
+    mean_rank: float
+
+
+def chance(right: Bool[np.ndarray, "N M"], *, at: Sequence[int] = (1, 5, 10)) -> Chance:
+    """What an order without knowledge gives, where `right` says which columns answer which row.
+
+    The best of m right columns among M is behind place k with probability C(M - m, k) / C(M, k), and stands at
+    place (M + 1) / (m + 1) on average.
+
+    >>> chance(np.eye(4, dtype=bool), at=(1, 2))
+    Chance(recall={1: 0.25, 2: 0.5}, median_rank=2.5, mean_rank=2.5)
+    """
+    columns, counts = right.shape[1], right.sum(axis=1)
+    sizes = [int(m) for m in counts]
+
+    def reached(k: int) -> float:
+        share = {m: 1 - math.comb(columns - m, k) / math.comb(columns, k) for m in set(sizes)}
+        return float(np.mean([share[m] for m in sizes]))
+
+    recall = {k: reached(k) if k < columns else 1.0 for k in at}
+    below = next((k for k in range(1, columns + 1) if reached(k) > 0.5), columns)
+    half = below > 1 and math.isclose(reached(below - 1), 0.5)
+    return Chance(recall, below - 0.5 if half else float(below), float(np.mean((columns + 1) / (counts + 1))))
 
 
 def tied(similarity: Float[np.ndarray, "N M"], *, right: Bool[np.ndarray, "N M"] | None = None) -> int:

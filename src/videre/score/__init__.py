@@ -5,15 +5,12 @@ Each function reads files and returns one JSON object: `benchmark`, `scores` und
 counted; where the official rule differs, both are given.
 """
 
+from videre.score.detection import score_activitynet_localisation, score_ava_detection
 from videre.score.grounded import score_nextgqa
-from videre.score.moments import (
-    score_activitynet_localisation,
-    score_ava_detection,
-    score_charades_sta,
-    score_qvhighlights,
-)
-from videre.score.questions import score_activitynet_qa, score_scalegrid, score_tempcompass, score_video_mme
+from videre.score.moments import score_charades_sta, score_qvhighlights
+from videre.score.questions import score_activitynet_qa, score_scalegrid, score_video_mme
 from videre.score.retrieval import score_retrieval
+from videre.score.tempcompass import score_tempcompass
 
 __all__ = [
     "score_activitynet_localisation",

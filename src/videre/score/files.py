@@ -1,80 +1,116 @@
-"""Prediction and annotation files, read with an error that names the file and the line."""
+"""Prediction and annotation files as rows with checked fields; errors name file, line and field."""
 
-import csv
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from videre.errors import NO_INPUT, DataError
+from videre.data import annotations, json_rows
+from videre.data.fields import Row as DataRow
+from videre.data.spans import finite
+from videre.errors import DataError
 from videre.metrics.interval import Share
 from videre.types import JSON
 
 Report = dict[str, JSON]
 
-
-def read_object(path: Path) -> dict[str, Any]:
-    """The JSON object of a file."""
-    found = _json(read_text(path), path)
-    if not isinstance(found, dict):
-        raise DataError(f"{path}: expected a JSON object, got a {type(found).__name__}")
-    return found
+FORM = "docs/metrics.md says what this file holds"
 
 
-def read_rows(path: Path) -> list[dict[str, Any]]:
-    """The objects of a file: a JSON list, or one object a line."""
-    text = read_text(path)
-    if text.lstrip().startswith("["):
-        rows = _json(text, path)
-    else:
-        lines = [(number, line) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
-        rows = [_json(line, path, number) for number, line in lines]
-    for number, row in enumerate(rows, 1):
-        if not isinstance(row, dict):
-            raise DataError(f"{path}, row {number}: expected a JSON object, got {str(row)[:40]!r}")
-    return rows
+@dataclass(frozen=True)
+class Row(DataRow):
+    """A row of a file to score; what is wrong with it points to the list of forms."""
+
+    def wrong(self, reason: str, *, fix: str = FORM, code: str = "row") -> DataError:
+        """The error to raise: where, what is wrong, and what to do next."""
+        return super().wrong(reason, fix=fix, code=code)
+
+    def inner(self, name: str) -> "Row":
+        """An object inside this row, as a row that stands at the same place."""
+        return _own(super().inner(name))
+
+    def inners(self, name: str) -> list["Row"]:  # type: ignore[override]
+        """The objects of a list inside this row, each named by its number from 0."""
+        return [_own(row) for row in super().inners(name)]
+
+    def maybe_text(self, name: str) -> str | None:
+        """Text, which may be empty; None where the field is absent or null."""
+        return self.text(name, blank=True) if self.has(name) else None
+
+    def numbers(self, name: str) -> list[float]:
+        """A list of finite numbers; an absent or null one is empty."""
+        return list(finite(self, self.get(name), what=f'"{name}"')) if self.has(name) else []
+
+    def windows(self, name: str, *, most: int = 2) -> list[list[float]]:
+        """A list of windows of equal size, each of 2 to `most` finite numbers: [start, end, ...]."""
+        found = [list(finite(self, item, what=f'a window of "{name}"')) for item in self.items(name)]
+        for window in found:
+            if not 2 <= len(window) <= most or len(window) != len(found[0]):
+                sizes = "2" if most == 2 else f"2 to {most}, all of them as many,"
+                raise self.wrong(f'a window of "{name}" is {window}, {sizes} numbers were expected')
+        return found
 
 
-def read_csv(path: Path) -> list[dict[str, str]]:
-    """The rows of a csv file with a header."""
-    return list(csv.DictReader(read_text(path).splitlines()))
+def keyed(path: Path) -> dict[str, Row]:
+    """The members of a JSON object by their keys; one that is no object is the field `value`."""
+    if not annotations.read_text(path).lstrip().startswith("{"):
+        raise annotations.at_line(path, 1, "a JSON object was expected", fix=FORM)
+    return {row.name: _own(row) for row in json_rows.members(path)}
+
+
+def objects(path: Path) -> dict[str, Row]:
+    """The members of a JSON object by their keys, each an object itself."""
+    return {name: _object(row) for name, row in keyed(path).items()}
+
+
+def listed(path: Path) -> list[Row]:
+    """The objects of a JSON list, or one object a line; a file without any is an error."""
+    is_list = annotations.read_text(path).lstrip().startswith("[")
+    rows = json_rows.members(path) if is_list else json_rows.jsonl(path)
+    return annotations.filled([_object(_own(row)) for row in rows], path=path)
+
+
+def table(path: Path, columns: Collection[str]) -> list[Row]:
+    """The rows of a csv file with a header that has these columns; a file without any is an error."""
+    return annotations.filled([_own(row) for row in annotations.table(path, tuple(columns))], path=path)
 
 
 def read_ids(path: Path) -> list[str]:
-    """Ids: a JSON list or object, or one a line."""
-    text = read_text(path)
-    if text.lstrip()[:1] in ("[", "{"):
-        return [str(name) for name in _json(text, path)]
+    """Ids: a JSON list, the keys of a JSON object, or one a line."""
+    text = annotations.read_text(path).lstrip()
+    if text.startswith("{"):
+        return list(keyed(path))
+    if text.startswith("["):
+        return [_own(row).label("value") for row in json_rows.members(path)]
     return text.split()
 
 
-def by_key(rows: Sequence[Mapping[str, Any]], key: str, path: Path) -> dict[Any, Mapping[str, Any]]:
-    """Rows by one of their values, which each must have and no two may share."""
-    found: dict[Any, Mapping[str, Any]] = {}
-    for number, row in enumerate(rows, 1):
-        if key not in row:
-            raise DataError(f"{path}, row {number}: no {key!r}; it has {', '.join(map(str, row))}")
-        if row[key] in found:
-            raise DataError(f"{path}, row {number}: {key} {row[key]!r} occurs twice")
-        found[row[key]] = row
+def by_id(path: Path, name: str) -> dict[str, Row]:
+    """The rows of `listed` by an id, text or a whole number, which each must have and no two may share."""
+    found: dict[str, Row] = {}
+    for row in listed(path):
+        key = row.label(name)
+        if key in found:
+            raise row.wrong(f'"{name}" {key} occurs twice, before at {found[key].where}', fix="remove one of the two")
+        found[key] = row
     return found
 
 
-def need(row: Mapping[str, Any], key: str, where: str) -> Any:
-    """The value under a key; DataError that says where it is missing."""
-    if key not in row:
-        raise DataError(f"{where}: no {key!r}; it has {', '.join(map(str, row))}")
-    return row[key]
+def unknown(said: Collection[str], truth: Collection[str], *, path: Path, known_from: Path) -> int:
+    """How many predicted ids the annotation does not have; when it has none of them, that is an error."""
+    lost = [key for key in said if key not in truth]
+    if len(lost) == len(said):
+        few = ", ".join(map(str, lost[:3])) or "nothing"
+        there = ", ".join(list(map(str, truth))[:3])
+        reason = f"{path}: none of its {len(said)} ids ({few}) is in {known_from} ({there})"
+        raise DataError(f"{reason}; are they files of one benchmark and split?", code="no_match")
+    return len(lost)
 
 
-def read_text(path: Path) -> str:
-    """The text of a file; DataError where there is none."""
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
-        raise DataError(f"no such file: {path}", exit_code=NO_INPUT) from None
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path}: not a UTF-8 text file ({error.reason})") from error
+def notes_of(counts: Mapping[str, int]) -> list[str]:
+    """In words, what predictions were left out and which questions had none."""
+    unknown, missing = counts.get("n_unknown", 0), counts.get("n_missing", 0)
+    notes = [f"{missing} have no prediction: they count as wrong"] if missing else []
+    return notes + ([f"{unknown} predictions are of ids that the annotation does not have"] if unknown else [])
 
 
 def percents(interval: tuple[float, float]) -> list[float]:
@@ -91,9 +127,16 @@ def share_report(shares: Mapping[str, Share]) -> Report:
     }
 
 
-def _json(text: str, path: Path, line: int | None = None) -> Any:
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError as error:
-        at = line if line is not None else error.lineno
-        raise DataError(f"{path}, line {at}: not JSON ({error.msg})") from error
+def first(rows: Iterable[Row]) -> Row:
+    """The first of rows that are known to be there."""
+    return next(iter(rows))
+
+
+def _own(row: DataRow) -> Row:
+    return Row(row.source, row.line, row.fields, row.name, row.texts)
+
+
+def _object(row: Row) -> Row:
+    if set(row.fields) == {"value"}:
+        raise row.wrong(f"an object was expected, this is {str(row.fields['value'])[:40]!r}", code="wrong_type")
+    return row

@@ -1,16 +1,24 @@
-"""Moments, highlights, actions and boxes that others predicted: QVHighlights, Charades-STA, ActivityNet, AVA."""
+"""Moments and highlights that others predicted: QVHighlights and Charades-STA, beside spans that need no question."""
 
-import csv
-from collections.abc import Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
 
-from videre.errors import DataError
-from videre.metrics import detection, highlights, moments
-from videre.score.files import Report, by_key, need, percents, read_object, read_rows, read_text
-from videre.types import Box, Span
+import numpy as np
+from jaxtyping import Float64
 
-Rows = Mapping[Any, Mapping[str, Any]]
+from videre.metrics import highlights, moments
+from videre.score.files import Report, Row, by_id, first, notes_of, percents, unknown
+
+Rows = Mapping[str, Row]
+Windows = Mapping[Hashable, Sequence[Sequence[float]]]
+
+WINDOWS, SALIENCY = "pred_relevant_windows", "pred_saliency_scores"
+
+BLIND: Mapping[str, Callable[[float], list[float]]] = MappingProxyType(
+    {"whole_video": lambda d: [0.0, d], "middle_third": lambda d: [d / 3, 2 * d / 3]}
+)
+"""Windows that need no question, from the duration of the video in seconds."""
 
 
 def score_qvhighlights(predictions: Path, annotations: Path) -> Report:
@@ -18,121 +26,140 @@ def score_qvhighlights(predictions: Path, annotations: Path) -> Report:
 
     Args:
         predictions: one object a line: `qid`, `pred_relevant_windows` [[start, end, score], ...] and, where there
-            are any, `pred_saliency_scores`.
+            are any, `pred_saliency_scores`; a file may hold one of the two alone.
         annotations: `highlight_val_release.jsonl`.
     """
-    said, truth = (by_key(read_rows(path), "qid", path) for path in (predictions, annotations))
-    windows, true = _windows(said), {qid: row["relevant_windows"] for qid, row in truth.items()}
-    found = {
-        name: moments.retrieve(windows, kept)
-        for name, limits in moments.RANGES.items()
-        if (kept := moments.of_length(true, limits))
-    }
-    full, scores = found["full"], {f"MR-{name}-mAP": score.mean_precision * 100 for name, score in found.items()}
-    scores |= {f"MR-full-mAP@{x}": full.precision[x] * 100 for x in (0.5, 0.75)}
-    scores |= {f"MR-full-R1@{x}": full.recall[x].percent for x in (0.5, 0.7)}
-    if any("pred_saliency_scores" in row for row in said.values()):
-        scores |= _highlights(said, truth)
-    return {
-        "benchmark": "qvhighlights",
-        "scores": scores,
-        "intervals": {f"MR-full-R1@{x}": percents(full.recall[x].interval) for x in (0.5, 0.7)},
-        "counts": _counts(full, said, truth),
-        "detail": {
-            name: {
-                "MR-mAP": {str(x): ap * 100 for x, ap in score.precision.items()},
-                "MR-R1": {str(x): r.percent for x, r in score.recall.items()},
-            }
-            for name, score in found.items()
-        },
-    }
+    said, truth = by_id(predictions, "qid"), by_id(annotations, "qid")
+    n_unknown = unknown(said, truth, path=predictions, known_from=annotations)
+    kinds = {name for name in (WINDOWS, SALIENCY) if any(row.has(name) for row in said.values())}
+    if not kinds:
+        raise first(said.values()).wrong(f'neither "{WINDOWS}" nor "{SALIENCY}" is in any row of this file')
+    report: Report = {"benchmark": "qvhighlights", "scores": {}, "intervals": {}, "baselines": {}}
+    counts = {"n_queries": len(truth), "n_unknown": n_unknown}
+    if WINDOWS in kinds:
+        counts["n_missing"] = _moments(report, said, truth)
+    if SALIENCY in kinds:
+        missing = _highlights(report, said, truth)
+        counts["n_missing_saliency" if WINDOWS in kinds else "n_missing"] = missing
+    return report | {"counts": counts, "notes": [*notes_of(counts), *_saliency_notes(counts)]}
 
 
 def score_charades_sta(predictions: Path, annotations: Path) -> Report:
     """R@1 at IoU 0.3, 0.5 and 0.7 and mIoU, in percent, of files in the form of `score_qvhighlights`."""
-    said, truth = (by_key(read_rows(path), "qid", path) for path in (predictions, annotations))
-    true = {qid: row["relevant_windows"] for qid, row in truth.items()}
-    found = moments.retrieve(_windows(said), true, thresholds=(0.3, 0.5, 0.7))
-    scores = {f"R1@{x}": share.percent for x, share in found.recall.items()}
-    intervals = {f"R1@{x}": percents(share.interval) for x, share in found.recall.items()}
+    said, truth = by_id(predictions, "qid"), by_id(annotations, "qid")
+    n_unknown = unknown(said, truth, path=predictions, known_from=annotations)
+    if not any(row.has(WINDOWS) for row in said.values()):
+        raise first(said.values()).wrong(f'"{WINDOWS}" is in no row of this file')
+    found = _charades(_windows(said), _true(truth))
+    scores, intervals = _charades_scores(found), {f"R1@{x}": percents(r.interval) for x, r in found.recall.items()}
+    counts = {"n_queries": found.n_queries, "n_missing": found.n_missing, "n_unknown": n_unknown}
     return {
         "benchmark": "charades-sta",
-        "scores": scores | {"mIoU": found.mean_iou * 100},
+        "scores": scores,
         "intervals": intervals | {"mIoU": percents(found.mean_iou_interval)},
-        "counts": _counts(found, said, truth),
+        "baselines": {name: _charades_scores(_charades(some, _true(truth))) for name, some in _blind(truth).items()},
+        "counts": counts,
+        "notes": notes_of(counts),
     }
 
 
-def score_activitynet_localisation(predictions: Path, annotations: Path) -> Report:
-    """mAP at IoU 0.5 to 0.95 and their mean, in [0, 1].
-
-    Args:
-        predictions: `{"results": {video: [{"label", "score", "segment"}]}}`.
-        annotations: `{"v_VIDEO": {"annotations": [{"label", "segment"}]}}`.
-    """
-    results = need(read_object(predictions), "results", str(predictions))
-    said = {video: [_span(row) for row in rows] for video, rows in results.items()}
-    known = read_object(annotations).items()
-    truth = {video.removeprefix("v_"): [_span(row) for row in facts["annotations"]] for video, facts in known}
-    found = detection.localise(said, truth)
-    return {
-        "benchmark": "activitynet-localisation",
-        "scores": {f"mAP@{x:.2f}": value for x, value in found.precision.items()} | {"mAP": found.mean_precision},
-        "labels": dict(found.labels),
-        "counts": {"n_videos": len(truth), "n_missing": len(truth.keys() - said.keys())},
+def _moments(report: Report, said: Rows, truth: Rows) -> int:
+    """Adds what the windows score to the report; how many queries have none."""
+    true = _true(truth)
+    found = _by_length(_windows(said), true)
+    report["scores"] |= _moment_scores(found)
+    report["intervals"] |= _moment_intervals(found)
+    report["detail"] = {
+        name: {
+            "MR-mAP": {str(x): ap * 100 for x, ap in score.precision.items()},
+            "MR-R1": {str(x): r.percent for x, r in score.recall.items()},
+        }
+        for name, score in found.items()
     }
+    for name, windows in _blind(truth).items():
+        report["baselines"][name] = _moment_scores(_by_length(windows, true))
+    return found["full"].n_missing
 
 
-def score_ava_detection(predictions: Path, annotations: Path) -> Report:
-    """AVA's frame mAP at IoU 0.5, in [0, 1], of csv rows `video,second,x1,y1,x2,y2,label[,score]`."""
-    said, truth = _boxes(predictions, scored=True), _boxes(annotations, scored=False)
-    found = detection.boxes_on_frames(said, truth)
-    return {
-        "benchmark": "ava-detection",
-        "scores": {"mAP@0.5IOU": found.mean_precision},
-        "labels": dict(found.labels),
-        "counts": {"n_frames": len(truth), "n_missing": len(truth.keys() - said.keys())},
-    }
+def _by_length(windows: Windows, true: Windows) -> dict[str, moments.Moments]:
+    kept = {name: moments.of_length(true, limits) for name, limits in moments.RANGES.items()}
+    return {name: moments.retrieve(windows, some) for name, some in kept.items() if some}
 
 
-def _highlights(said: Rows, truth: Rows) -> dict[str, float]:
-    clips = {qid: row.get("pred_saliency_scores") or [] for qid, row in said.items()}
-    true = {
-        qid: highlights.saliency_of(row["relevant_clip_ids"], row["saliency_scores"], duration_seconds=row["duration"])
-        for qid, row in truth.items()
-    }
-    scores: dict[str, float] = {}
+def _moment_scores(found: Mapping[str, moments.Moments]) -> dict[str, float]:
+    full = found["full"]
+    scores = {f"MR-{name}-mAP": score.mean_precision * 100 for name, score in found.items()}
+    scores |= {f"MR-full-mAP@{x}": full.precision[x] * 100 for x in (0.5, 0.75)}
+    return scores | {f"MR-full-R1@{x}": full.recall[x].percent for x in (0.5, 0.7)}
+
+
+def _moment_intervals(found: Mapping[str, moments.Moments]) -> dict[str, list[float]]:
+    full = found["full"]
+    bounds = {f"MR-{name}-mAP": percents(score.mean_precision_interval) for name, score in found.items()}
+    bounds |= {f"MR-full-mAP@{x}": percents(full.precision_interval(x)) for x in (0.5, 0.75)}
+    return bounds | {f"MR-full-R1@{x}": percents(full.recall[x].interval) for x in (0.5, 0.7)}
+
+
+def _highlights(report: Report, said: Rows, truth: Rows) -> int:
+    """Adds what the saliency scores to the report; how many queries have none."""
+    clips: dict[Hashable, list[float]] = {qid: row.numbers(SALIENCY) for qid, row in said.items()}
+    true: dict[Hashable, np.ndarray] = {qid: _saliency(row) for qid, row in truth.items()}
+    level: dict[Hashable, list[float]] = {qid: [0.0] * len(table) for qid, table in true.items()}
+    report["baselines"]["level_saliency"] = {}
     for name, least in highlights.LEVELS.items():
-        found = highlights.highlights(clips, true, least=least)
-        scores |= {f"HL-min-{name}-mAP": found.mean_precision * 100, f"HL-min-{name}-Hit1": found.hit_at_1 * 100}
-    return scores
+        found, blind = (highlights.highlights(some, true, least=least) for some in (clips, level))
+        keys = f"HL-min-{name}-mAP", f"HL-min-{name}-Hit1"
+        report["scores"] |= dict(zip(keys, (found.mean_precision * 100, found.hit_at_1 * 100), strict=True))
+        bounds = percents(found.mean_precision_interval), percents(found.hits.interval)
+        report["intervals"] |= dict(zip(keys, bounds, strict=True))
+        values = blind.mean_precision * 100, blind.hit_at_1 * 100
+        report["baselines"]["level_saliency"] |= dict(zip(keys, values, strict=True))
+    return sum(not clips.get(qid) for qid in truth)
 
 
-def _windows(said: Rows) -> dict[Any, list[list[float]]]:
-    return {qid: row.get("pred_relevant_windows") or [] for qid, row in said.items()}
+def _saliency(row: Row) -> Float64[np.ndarray, "C W"]:
+    """The saliency of every clip by each annotator, from the clips that the annotation lists."""
+    ids, duration = row.items("relevant_clip_ids"), row.number("duration")
+    clips = int(duration / highlights.CLIP_SECONDS)
+    if any(isinstance(i, bool) or not isinstance(i, int) or not 0 <= i < clips for i in ids):
+        raise row.wrong(f'"relevant_clip_ids" holds others than the {clips} clips of {duration} s, 0 to {clips - 1}')
+    scores = row.windows("saliency_scores", most=9)
+    if len(scores) != len(ids):
+        raise row.wrong(f'"saliency_scores" has {len(scores)} rows for {len(ids)} "relevant_clip_ids"')
+    return highlights.saliency_of(ids, scores, duration_seconds=duration)
 
 
-def _counts(found: moments.Moments, said: Rows, truth: Rows) -> dict[str, int]:
-    unknown = len(said.keys() - truth.keys())
-    return {"n_queries": found.n_queries, "n_missing": found.n_missing, "n_unknown": unknown}
+def _saliency_notes(counts: Mapping[str, int]) -> list[str]:
+    missing = counts.get("n_missing_saliency", 0)
+    return [f"{missing} have no saliency: their HL numbers are 0"] if missing else []
 
 
-def _span(row: Mapping[str, Any]) -> Span:
-    start, end = map(float, row["segment"])
-    return Span(start, end, confidence=row.get("score"), label=row["label"])
+def _windows(said: Rows) -> Windows:
+    return {qid: row.windows(WINDOWS, most=3) if row.has(WINDOWS) else [] for qid, row in said.items()}
 
 
-def _boxes(path: Path, *, scored: bool) -> dict[str, list[Box]]:
-    frames: dict[str, list[Box]] = {}
-    for number, row in enumerate(csv.reader(read_text(path).splitlines()), 1):
-        if not row:
-            continue
-        try:
-            seconds, x0, y0, x1, y1 = map(float, row[1:6])
-            box = Box(seconds, x0, y0, x1, y1, label=row[6], confidence=float(row[7]) if scored else None)
-        except (ValueError, IndexError, TypeError) as error:
-            raise DataError(
-                f"{path}, line {number}: expected video,second,x1,y1,x2,y2,label,score ({error})"
-            ) from error
-        frames.setdefault(f"{row[0]},{row[1]}", []).append(box)
-    return frames
+def _true(truth: Rows) -> Windows:
+    return {qid: _some(row) for qid, row in truth.items()}
+
+
+def _some(row: Row) -> list[list[float]]:
+    windows = row.windows("relevant_windows")
+    if not windows:
+        raise row.wrong('"relevant_windows" is empty')
+    return windows
+
+
+def _blind(truth: Rows) -> dict[str, Windows]:
+    """The windows of each blind rule; none where the annotation does not say how long videos are."""
+    if not all(row.has("duration") for row in truth.values()):
+        return {}
+    lengths = {qid: row.number("duration") for qid, row in truth.items()}
+    return {name: {qid: [rule(d)] for qid, d in lengths.items()} for name, rule in BLIND.items()}
+
+
+def _charades(windows: Windows, true: Windows) -> moments.Moments:
+    return moments.retrieve(windows, true, thresholds=(0.3, 0.5, 0.7))
+
+
+def _charades_scores(found: moments.Moments) -> dict[str, float]:
+    return {f"R1@{x}": share.percent for x, share in found.recall.items()} | {"mIoU": found.mean_iou * 100}

@@ -1,44 +1,17 @@
-"""Answers that others predicted: TempCompass, ActivityNet-QA, Video-MME, and Video-MME under many settings."""
+"""Answers that others predicted: ActivityNet-QA, Video-MME, and Video-MME under many settings."""
 
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from videre.errors import DataError
-from videre.metrics import choice, extractors, tempcompass, text
-from videre.score.files import Report, by_key, need, read_csv, read_object, read_rows, share_report
+from videre.metrics import choice, extractors, text
+from videre.metrics.choice import shares
+from videre.score.files import Report, Row, by_id, first, listed, notes_of, percents, share_report, table, unknown
 
-
-def score_tempcompass(
-    predictions: Path, *, annotations: Path | None = None, task: str = "multi-choice", meta_info: Path | None = None
-) -> Report:
-    """TempCompass's accuracy by aspect and `avg`, in percent; what its rules cannot match is wrong, and counted.
-
-    Args:
-        predictions: `{video: {aspect: [{"question", "answer", "prediction"}]}}`.
-        annotations: the official question file; its questions without a prediction then count as wrong.
-        task: "multi-choice", "yes_no" or "caption_matching".
-        meta_info: the official `meta_info.json`, for the fine-grained aspects.
-    """
-    if task not in tempcompass.TASKS:
-        raise ValueError(f"task is one of {', '.join(tempcompass.TASKS)}, got {task!r}")
-    rows = list(_tempcompass_rows(predictions))
-    rows += _absent(rows, annotations) if annotations else []
-    marks = [None if said is None else tempcompass.TASKS[task](said, answer, asked) for *_, said, answer, asked in rows]
-    right = [bool(mark) for mark in marks]
-    found = choice.tally(right, kinds=[aspect for _, aspect, *_ in rows])
-    report = share_report({**found.kinds, "avg": found.overall})
-    report |= {"benchmark": "tempcompass", "task": task, "macro": found.macro * 100}
-    report["counts"] = _counted(
-        found, n_unmatched=sum(mark is None for mark in marks), n_missing=sum(row[2] is None for row in rows)
-    )
-    if meta_info:
-        info = read_object(meta_info)
-        fine = choice.shares(right, [_fine_aspect(info, video, aspect) for video, aspect, *_ in rows])
-        report["fine_grained"] = {name: share.percent for name, share in fine.items()}
-    return report
+REPLIES = ("pred", "prediction", "answer")
 
 
 def score_activitynet_qa(predictions: Path, annotations: Path, *, match: str = "exact") -> Report:
@@ -51,14 +24,26 @@ def score_activitynet_qa(predictions: Path, annotations: Path, *, match: str = "
     """
     if match not in text.MATCHES:
         raise ValueError(f"match is one of {', '.join(text.MATCHES)}, got {match!r}")
-    said, truth = (by_key(read_rows(path), "question_id", path) for path in (predictions, annotations))
-    replies = [_reply(said[key]) if key in said else None for key in truth]
-    answers = [row["answer"] for row in truth.values()]
+    said, truth = by_id(predictions, "question_id"), by_id(annotations, "question_id")
+    n_unknown = unknown(said, truth, path=predictions, known_from=annotations)
+    replies = _replies(said, truth)
+    answers, types = [row.text("answer") for row in truth.values()], [_type(row) for row in truth.values()]
     found = text.matched(replies, answers, match=text.MATCHES[match])
-    marks = [r is not None and text.MATCHES[match](r, a) for r, a in zip(replies, answers, strict=True)]
-    report = share_report(text.activitynet_shares(marks, [int(row["type"]) for row in truth.values()]))
-    counts = _counted(found, n_missing=found.n_unparsed, n_unknown=len(said.keys() - truth.keys()))
-    return {"benchmark": "activitynet-qa", "match": match, **report, "counts": counts}
+
+    def by_type(given: Sequence[str | None]) -> Report:
+        marks = [r is not None and text.MATCHES[match](r, a) for r, a in zip(given, answers, strict=True)]
+        return share_report(text.activitynet_shares(marks, types))
+
+    usual = Counter(answers).most_common(1)[0][0]
+    counts = counted(found, n_missing=found.n_unparsed, n_unknown=n_unknown)
+    return {
+        "benchmark": "activitynet-qa",
+        "match": match,
+        **by_type(replies),
+        "baselines": {f"always {usual}": by_type([usual] * len(answers))["scores"]},
+        "counts": counts,
+        "notes": notes_of(counts),
+    }
 
 
 def score_video_mme(predictions: Path, *, rule: str = "recommended") -> Report:
@@ -72,15 +57,24 @@ def score_video_mme(predictions: Path, *, rule: str = "recommended") -> Report:
     if rule not in extractors.RULES:
         raise ValueError(f"rule is one of {', '.join(extractors.RULES)}, got {rule!r}")
     items = list(_video_mme_items(predictions))
-    options, right = [item[1] for item in items], [item[2] for item in items]
+    options, right, replies = [item[1] for item in items], [item[2] for item in items], [item[3] for item in items]
+    if all(reply is None for reply in replies):
+        raise DataError(f'{predictions}: no question has a "response"', code="no_replies")
     found = choice.accuracy_of_replies(
-        [item[3] for item in items], options, right, rule=extractors.RULES[rule], kinds=[item[0] for item in items]
+        replies, options, right, rule=extractors.RULES[rule], kinds=[item[0] for item in items]
     )
     letter, constant = choice.best_constant(right)
-    report = share_report({**found.kinds, "all": found.overall})
     chance = choice.chance([len(some) for some in options]) * 100
-    report["baselines"] = {"chance": chance, f"always {letter}": constant.percent}
-    return {"benchmark": "video-mme", "rule": rule, **report, "counts": _counted(found, n_unparsed=found.n_unparsed)}
+    missing = sum(reply is None for reply in replies)
+    counts = counted(found, n_unparsed=found.n_unparsed, n_missing=missing)
+    return {
+        "benchmark": "video-mme",
+        "rule": rule,
+        **share_report({**found.kinds, "all": found.overall}),
+        "baselines": {"chance": chance, f"always {letter}": constant.percent},
+        "counts": counts,
+        "notes": notes_of(counts),
+    }
 
 
 def score_scalegrid(flags: Path, *, letters: Path | None = None, model: str | None = None) -> Report:
@@ -92,68 +86,81 @@ def score_scalegrid(flags: Path, *, letters: Path | None = None, model: str | No
             oracle and headroom. The right letter is the one given under `best_config`, unless never right.
         model: whose letters they are.
     """
-    rows = read_csv(flags)
-    models = [need(row, "model", str(flags)) for row in rows]
     names = {"visual_confusion_rate": "is_visually_confused", "overwrite_rate": "is_text_overwritten"}
-    tables = {rate: choice.shares([row[flag] == "1" for row in rows], models) for rate, flag in names.items()}
-    scores = {
-        name: {"n": models.count(name), **{rate: table[name].percent for rate, table in tables.items()}}
+    rows = table(flags, ("sample_id", "model", "trajectory_class", "best_config", *names.values()))
+    models = [row.text("model") for row in rows]
+    found = {rate: shares([_flag(row, name) for row in rows], models) for rate, name in names.items()}
+    scores: dict[str, dict] = {
+        name: {"n": models.count(name), **{rate: some[name].percent for rate, some in found.items()}}
         for name in dict.fromkeys(models)
     }
+    intervals = {name: {rate: percents(some[name].interval) for rate, some in found.items()} for name in scores}
     if letters is not None:
         if model not in scores:
             raise DataError(f"{flags}: model {model!r} is not one of {', '.join(scores)}")
-        scores[model] |= _grid([row for row in rows if row["model"] == model], letters)
-    return {"benchmark": "video-mme-scalegrid", "scores": scores, "counts": {"n_items": len(rows)}}
+        scores[model] |= _grid([row for row in rows if row.get("model") == model], letters)
+    counts = {"n_items": len(rows)}
+    return {"benchmark": "video-mme-scalegrid", "scores": scores, "intervals": intervals, "counts": counts}
 
 
-Row = tuple[str, str, str | None, str, str]
-"""(video, aspect, reply, answer, question)."""
+def counted(found: choice.Choice, **more: int) -> dict[str, int]:
+    """Items, items scored, and what else was counted."""
+    return {"n_items": found.n_items, "n_scored": found.n_scored, **more}
 
 
-def _tempcompass_rows(path: Path) -> Iterator[Row]:
-    for video, aspects in read_object(path).items():
-        for aspect, some in aspects.items():
-            for row in some:
-                where = f"{path}, {video}, {aspect}"
-                said = row.get("prediction", row.get("response"))
-                yield video, aspect, said, need(row, "answer", where), need(row, "question", where)
+def _replies(said: Mapping[str, Row], truth: Mapping[str, Row]) -> list[str | None]:
+    """The reply to each question, None where there is none; a file without any is an error."""
+    keys = [name for name in REPLIES if any(name in row.fields for row in said.values())]
+    if not keys:
+        names = " or ".join(f'"{name}"' for name in REPLIES)
+        raise first(said.values()).wrong(f"no row has a reply under {names}")
+    replies = {key: _reply(row) for key, row in said.items()}
+    if all(reply is None for reply in replies.values()):
+        raise first(said.values()).wrong(f'every reply of this file is null ("{keys[0]}")', code="no_replies")
+    return [replies.get(key) for key in truth]
 
 
-def _absent(rows: list[Row], annotations: Path) -> list[Row]:
-    """The official questions that have no prediction, as rows without a reply."""
-    seen = {(video.removesuffix(".mp4"), aspect, asked) for video, aspect, _, _, asked in rows}
-    official = _tempcompass_rows(annotations)
-    return [(v, a, None, answer, asked) for v, a, _, answer, asked in official if (v, a, asked) not in seen]
+def _reply(row: Row) -> str | None:
+    """The reply as text; a number, which some write for counts, becomes text."""
+    name = next((key for key in REPLIES if row.has(key)), None)
+    if name is None:
+        return None
+    value = row.fields[name]
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else row.text(name, blank=True)
 
 
-def _fine_aspect(info: Mapping[str, Any], video: str, aspect: str) -> str:
-    name = video.removesuffix(".jpg").removesuffix(".mp4")
-    return aspect if aspect == "order" else str(info[name]["eval_dim"][aspect]["type"])
+def _type(row: Row) -> int:
+    kind = row.whole("type")
+    if not 0 <= kind < len(text.ACTIVITYNET_KINDS):
+        raise row.wrong(f'"type" is {kind}, 0 to {len(text.ACTIVITYNET_KINDS) - 1} were expected')
+    return kind
 
 
-def _reply(row: Mapping[str, Any]) -> str | None:
-    found = next((row[key] for key in ("pred", "prediction", "answer") if key in row), None)
-    return None if found is None else str(found)
+def _video_mme_items(path: Path) -> Iterator[tuple[str, tuple[str, ...], int, str | None]]:
+    for video in listed(path):
+        length = video.text("duration_category" if video.has("duration_category") else "duration")
+        for row in video.inners("questions"):
+            options = row.strings("options")
+            right = "ABCDEFGH".find(row.text("answer")[0])
+            if not 0 <= right < len(options):
+                raise row.wrong(
+                    f'"answer" is {row.get("answer")!r}, a letter of the {len(options)} options was expected'
+                )
+            yield length, options, right, row.maybe_text("response")
 
 
-def _video_mme_items(path: Path) -> Iterator[tuple[str, list[str], int, str | None]]:
-    for number, video in enumerate(read_rows(path), 1):
-        length = str(video.get("duration_category", video.get("duration", "")))
-        for row in need(video, "questions", f"{path}, video {number}"):
-            where = f"{path}, video {number}, question {row.get('question_id', '?')}"
-            right = "ABCDEFGH".find(str(need(row, "answer", where)).strip()[:1] or "?")
-            if not 0 <= right < len(need(row, "options", where)):
-                raise DataError(f"{where}: the answer {row['answer']!r} names none of {len(row['options'])} options")
-            yield length, row["options"], right, row.get("response")
+def _flag(row: Row, name: str) -> bool:
+    if row.get(name) not in ("0", "1"):
+        raise row.wrong(f'"{name}" is {row.get(name)!r}, 0 or 1 was expected')
+    return row.get(name) == "1"
 
 
-def _grid(rows: list[dict[str, str]], letters: Path) -> Report:
-    said = by_key(read_csv(letters), "sample_id", letters)
-    settings = [name for name in next(iter(said.values())) if name != "sample_id"]
+def _grid(rows: Sequence[Row], letters: Path) -> Report:
+    said = {row.text("sample_id"): row for row in table(letters, ("sample_id",))}
+    settings = [name for name in first(said.values()).fields if name != "sample_id"]
     settings.sort(key=lambda name: [int(n) for n in name.replace("f_", " ").replace("k", "").split() if n.isdigit()])
-    best = {row["sample_id"]: row["best_config"] for row in rows if row["trajectory_class"] != "always_wrong"}
-    marks = [[key in best and row[name] == row[best[key]] for name in settings] for key, row in said.items()]
+    best = {r.text("sample_id"): r.text("best_config") for r in rows if r.get("trajectory_class") != "always_wrong"}
+    marks = [[key in best and row.get(name) == row.get(best[key]) for name in settings] for key, row in said.items()]
     found = choice.grid(np.array(marks, dtype=bool), settings)
     return {
         "accuracy_by_config": {name: share.percent for name, share in found.settings.items()},
@@ -163,7 +170,3 @@ def _grid(rows: list[dict[str, str]], letters: Path) -> Report:
         "overwritten": found.overwritten.percent,
         "dropped": found.dropped.percent,
     }
-
-
-def _counted(found: choice.Choice, **more: int) -> dict[str, int]:
-    return {"n_items": found.n_items, "n_scored": found.n_scored, **more}

@@ -149,15 +149,25 @@ def push(
         cached: what is affine in the frame and shall be kept with it.
         reduce: how to make it shorter.
     """
+    return shortened(joined(bank, single(frame, time, cached=cached)), limit, reduce=reduce)
+
+
+def shortened(bank: Bank, limit: int, *, reduce: Reduce = compress) -> Bank:
+    """The bank, reduced until it is within its limit; once, where it was within it before the newest frame."""
     if limit < 1:
         raise ValueError(f"a bank has a limit of 1 slot or more, got {limit}")
-    longer = joined(bank, single(frame, time, cached=cached))
-    while len(longer) > limit:
-        shorter = reduce(longer)
-        if len(shorter) == len(longer):
+    while len(bank) > limit:
+        shorter = reduce(bank)
+        if len(shorter) == len(bank):
             break
-        longer = shorter
-    return longer
+        bank = shorter
+    return bank
+
+
+def detached(bank: Bank) -> Bank:
+    """The bank cut off from gradients."""
+    parts = tuple(part.detach() for part in bank.cached)
+    return Bank(bank.values.detach(), bank.sizes, bank.times, parts)
 
 
 def _likest_neighbours(bank: Bank) -> Int[Tensor, "B N"]:
@@ -202,6 +212,7 @@ def _fold(bank: Bank, into: Int[Tensor, "B N"], gone: Int[Tensor, "B N"], *, wei
 
 
 def _put(part: Tensor, slot: Int[Tensor, "B N"], value: Tensor) -> Tensor:
-    """The part, freshly made, with one slot a token replaced."""
+    """The part, with one slot a token replaced; it was made a moment ago and is nobody else's, so in place."""
     batch, token = torch.arange(len(part), device=slot.device)[:, None], torch.arange(part.shape[2], device=slot.device)
-    return part.index_put((batch, slot, token), value[:, 0])
+    part[batch, slot, token] = value[:, 0]
+    return part

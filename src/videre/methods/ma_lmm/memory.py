@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from videre.methods.ma_lmm.bank import Bank, Reduce, compress, push
+from videre.methods.ma_lmm.bank import Bank, Reduce, compress, detached, joined, shortened, single
 from videre.methods.ma_lmm.positions import at_times, place, rescaled
 from videre.models import qformer as ground
 from videre.models.qformer import KeysValues
@@ -32,7 +32,8 @@ class Memory:
             each time it is read, so that the embedding of every slot gets gradients.
         cached: keep projected keys and values with each slot, merged as the slots are, instead of projecting all again.
         first: whether the first layer has a query bank. What it takes in is the same at every frame, so without dropout
-            its bank changes nothing.
+            its bank changes no answer; without the bank, queries and word embeddings get gradients in full, where
+            copies in the bank would take their share of it.
         reduce: how a bank over its limit is made shorter.
     """
 
@@ -97,8 +98,6 @@ class State:
         return sum(bank.bytes for bank in (self.visual, *self.queries) if bank is not None)
 
 
-Newest = tuple[Float[Tensor, "B N D"], Float[Tensor, "B N D"]]
-"""Projected keys and values of one frame."""
 Seen = Float[Tensor, "B P D"]
 """The last layer at one frame: the queries, then the words."""
 
@@ -193,88 +192,52 @@ def _look(
     parts: Parts, state: State, frame: Float[Tensor, "B N C"], memory: Memory, learn: bool
 ) -> tuple[dict[int, KeysValues], Bank | None]:
     """What each reading layer can attend to, by its number, and the visual bank with this frame in it."""
-    table, time, old = parts.positions, float(state.frames), state.visual
+    table, time = parts.positions, float(state.frames)
     if table is not None and memory.positions == "write":
         frame, table = place(frame, table, time), None
     layers = enumerate(ground.layers(parts.qformer))
     readers = {number: layer.crossattention for number, layer in layers if ground.reads_pictures(layer)}
-    pairs = {number: ground.projected(reader, frame) for number, reader in readers.items() if memory.cached}
+    pairs = [ground.projected(reader, frame) for reader in readers.values() if memory.cached]
+    newest = single(frame, time, cached=tuple(part for pair in pairs for part in pair))
+    longer = joined(state.visual if memory.visual else None, newest)
+    places = None if table is None else rescaled(longer.times, time, len(table))
     if memory.cached and not learn:
-        offered = _cached(old, pairs, readers, table, time)
+        offered = {n: _cached(longer, i, reader, table, places) for i, (n, reader) in enumerate(readers.items())}
     else:
-        shown = _with_positions(old, frame, table, time)
+        shown = (longer.values if places is None else longer.values + at_times(table, places)).flatten(1, 2)
         offered = {number: ground.projected(reader, shown) for number, reader in readers.items()}
     if memory.visual == 0:
         return offered, None
-    kept = tuple(part.detach() for pair in pairs.values() for part in pair)
-    bank = push(old, frame.detach(), memory.visual, time=time, cached=kept, reduce=memory.reduce)
-    return offered, bank
-
-
-def _with_positions(
-    bank: Bank | None, frame: Float[Tensor, "B N C"], table: Float[Tensor, "T C"] | None, time: float
-) -> Float[Tensor, "B K C"]:
-    """All slots and the frame as tokens, each with the embedding of its time."""
-    if table is None:
-        return frame if bank is None else torch.cat([bank.flat, frame], 1)
-    newest = place(frame, table, rescaled(time, time, len(table)))
-    if bank is None:
-        return newest
-    old = bank.values + at_times(table, rescaled(bank.times, time, len(table)))
-    return torch.cat([old.flatten(1, 2), newest], 1)
+    return offered, shortened(detached(longer), memory.visual, reduce=memory.reduce)
 
 
 def _cached(
-    bank: Bank | None,
-    pairs: dict[int, Newest],
-    readers: dict[int, Any],
+    bank: Bank,
+    number: int,
+    reader: Any,
     table: Float[Tensor, "T C"] | None,
-    time: float,
-) -> dict[int, KeysValues]:
-    """Keys and values of all slots out of the cache, and of the frame; positions are projected apart, they are few."""
-    offered = {}
-    for place_in_cache, (number, (key, value)) in enumerate(pairs.items()):
-        inner = readers[number].attention
-        both = []
-        for half, (newest, linear) in enumerate(((key, inner.key), (value, inner.value))):
-            old = bank.cached[2 * place_in_cache + half] if bank is not None else None
-            shift = None if table is None else table @ linear.weight.T
-            both.append(_timed(old, newest, bank, shift, time))
-        offered[number] = (both[0], both[1])
-    return offered
-
-
-def _timed(
-    old: Float[Tensor, "B M N D"] | None,
-    newest: Float[Tensor, "B N D"],
-    bank: Bank | None,
-    shift: Float[Tensor, "T D"] | None,
-    time: float,
-) -> Float[Tensor, "B K D"]:
-    if shift is not None:
-        newest = place(newest, shift, rescaled(time, time, len(shift)))
-        if old is not None and bank is not None:
-            old = old + at_times(shift, rescaled(bank.times, time, len(shift)))
-    return newest if old is None else torch.cat([old.flatten(1, 2), newest], 1)
+    places: Float[Tensor, "B M N"] | None,
+) -> KeysValues:
+    """Keys and values of all slots out of the cache; the few position vectors are projected apart and added."""
+    key, value = bank.cached[2 * number : 2 * number + 2]
+    if table is not None and places is not None:
+        inner = reader.attention
+        key = key + at_times(table @ inner.key.weight.T, places)
+        value = value + at_times(table @ inner.value.weight.T, places)
+    return key.flatten(1, 2), value.flatten(1, 2)
 
 
 def _recall(
     attention: Any, bank: Bank | None, hidden: Float[Tensor, "B P D"], memory: Memory, *, time: int, learn: bool
 ) -> tuple[KeysValues, Bank | None]:
     """What a self-attention can attend to, and its bank with this frame in it."""
-    own = ground.projected(attention, hidden) if memory.cached else None
-    if own is not None and (bank is None or not learn):
-        offered = own if bank is None else _behind(bank, own)
+    own = ground.projected(attention, hidden) if memory.cached else ()
+    longer = joined(bank, single(hidden, float(time), cached=own))
+    if own and (bank is None or not learn):
+        offered = longer.cached[0].flatten(1, 2), longer.cached[1].flatten(1, 2)
     else:
-        offered = ground.projected(attention, hidden if bank is None else torch.cat([bank.flat, hidden], 1))
-    kept = () if own is None else (own[0].detach(), own[1].detach())
-    newest = hidden.detach()
-    return offered, push(bank, newest, memory.query, time=float(time), cached=kept, reduce=memory.reduce)
-
-
-def _behind(bank: Bank, own: Newest) -> KeysValues:
-    keys, values = (torch.cat([old.flatten(1, 2), new], 1) for old, new in zip(bank.cached, own, strict=True))
-    return keys, values
+        offered = ground.projected(attention, longer.flat)
+    return offered, shortened(detached(longer), memory.query, reduce=memory.reduce)
 
 
 def _visible(words: Words, hidden: Float[Tensor, "B P D"]) -> Bool[Tensor, "B P"]:

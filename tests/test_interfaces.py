@@ -1,4 +1,4 @@
-"""The protocols carry what the six systems need: each need as a few lines of code, run and checked on a real architecture.
+"""The protocols carry what the six systems need: each need as a few lines of code, run on a real architecture.
 
 What a line here cannot say in the house's own words is a fault of `videre.types`, to be mended there.
 """

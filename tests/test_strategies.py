@@ -161,3 +161,12 @@ def test_a_curve_of_its_coarsest_band_is_kept_whole():
 def test_wrong_arguments_are_refused(call):
     with pytest.raises(ValueError, match=r"\w"):
         call()
+
+
+def test_aks_looks_at_all_of_the_video_where_it_has_more_parts_than_frames():
+    scores = np.random.default_rng(0).normal(0, 0.05, 128)
+    scores[[20, 60, 100, 120]] += 1.0
+    assert strategies.aks(scores, 4) == [20, 60, 100, 120]
+    chosen = strategies.aks(scores, 8)
+    assert {i // 16 for i in chosen} == set(range(8))
+    assert len({i // 10 for i in strategies.aks(np.ones(40), 4)}) == 4

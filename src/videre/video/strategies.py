@@ -60,17 +60,19 @@ def aks(
         released: int(k / 2^depth) of each part, which may be none at all.
 
     Source: Adaptive Keyframe Sampling, arXiv 2502.21271; ncTimTang/AKS, `frame_select.py`, 46675011.
-    Differs: shares are rounded by largest remainder, and a part too short for its share leaves it to the best of all.
+    Differs: no part is halved into more parts than k; shares are rounded by largest remainder, those with the better
+        frames first, and a part too short for its share leaves it to the best of all.
     """
     values = checked(scores, k)
     if len(values) < k or (len(values) == k and not released):
         return list(range(len(values)))
     if depth < 0:
         raise ValueError(f"depth is not negative, got {depth}")
-    parts = _halved(_scaled(values, released), k, t1, t2, depth)
+    parts = _halved(_scaled(values, released), k, t1, t2, depth if released else min(depth, k.bit_length() - 1))
     shares = [int(k / 2**level) for _, _, level in parts]
     if not released:
-        shares = whole_shares(np.array([2.0**-level for _, _, level in parts]), k)
+        best = np.array([values[start:stop].max(initial=-np.inf) for start, stop, _ in parts])
+        shares = whole_shares(np.array([2.0**-level for _, _, level in parts]), k, prefer=best)
     chosen = [
         start + int(i)
         for (start, stop, _), share in zip(parts, shares, strict=True)
@@ -174,15 +176,16 @@ def filled(chosen: Sequence[int], scores: Scores, k: int) -> list[int]:
     return sorted(kept)
 
 
-def whole_shares(weights: np.ndarray, k: int) -> list[int]:
-    """K in whole parts in proportion to the weights, by largest remainder, the earlier of two equals.
+def whole_shares(weights: np.ndarray, k: int, *, prefer: np.ndarray | None = None) -> list[int]:
+    """K in whole parts in proportion to the weights, by largest remainder; of two equals the preferred or earlier one.
 
     >>> whole_shares(np.array([1.0, 1.0, 2.0]), 5)
     [1, 1, 3]
     """
     exact = k * weights / weights.sum()
     shares = np.floor(exact + 1e-9).astype(int)
-    for i in np.argsort(-(exact - shares), kind="stable")[: k - int(shares.sum())]:
+    order = np.lexsort((np.zeros(len(exact)) if prefer is None else -prefer, -(exact - shares).round(9)))
+    for i in order[: k - int(shares.sum())]:
         shares[i] += 1
     return [int(share) for share in shares]
 

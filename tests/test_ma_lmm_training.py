@@ -1,6 +1,9 @@
-"""`videre train memory`: it learns what it shall, resumes, and what it writes is a model by name."""
+"""`videre train memory`: it learns what it shall, resumes, and writes a model that has a name. The claims' machinery."""
 
+import importlib.util
 import json
+import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -149,3 +152,18 @@ def test_questions_without_answers_teach_nothing(folder):
     model = naming.model(f"ma-lmm:{folder / 'blip'}", device="cpu")
     with pytest.raises(DataError, match="without one: a"):
         Batches(model, [Sample("a", "0.mp4", Question("what ?"))], DataConfig(str(folder)), count=1)
+
+
+def test_the_claims_of_the_world_can_be_run(tmp_path):
+    """Two arms on three videos: rendered, written, decoded, looked at, learned from, asked about, reported."""
+    place = Path(__file__).parent.parent / "results" / "memory.py"
+    spec = importlib.util.spec_from_file_location("results_memory", place)
+    results = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(results)
+    size = results.Size(train=2, held_out=1, steps=1, batch=2)
+    told = {arm: results.run(arm, 0, size, tmp_path) for arm in ("merge", "none")}
+    assert (told["merge"]["slots"], told["none"]["slots"]) == (8, 0)
+    assert len(told["merge"]["right"]) == 6
+    found = results.report(tmp_path)
+    assert list(found["claims"]) == ["a visual bank above none"]
+    assert "| merging above an average | | | | not run |" in results.page(found)

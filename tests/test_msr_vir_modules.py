@@ -9,7 +9,7 @@ import torch
 import tiny_clip
 from videre.data.world.sample import SAMPLE
 from videre.errors import ModelError
-from videre.methods.msr_vir import univtg
+from videre.methods.msr_vir import univtg, univtg_network
 from videre.methods.msr_vir.prompted import PromptedPlaces, PromptedTimes, read_box, read_span
 from videre.models.fake import FakeMLLM
 from videre.types import Frames, Span
@@ -69,7 +69,7 @@ def test_a_prompted_box_is_in_pixels_of_the_whole_frame():
 
 def official(path, **sizes):
     torch.manual_seed(0)
-    network = univtg.UniVTG(**sizes)
+    network = univtg_network.UniVTG(**sizes)
     torch.save({"model": network.state_dict(), "opt": argparse.Namespace(nheads=4, clip_length=2), "epoch": 1}, path)
     return network
 
@@ -117,7 +117,7 @@ def test_univtg_decodes_as_ten_lines_of_arithmetic_and_drops_the_overlapping_in_
 
 def test_a_layer_of_univtg_without_positions_is_torchs_own():
     torch.manual_seed(0)
-    ours = univtg.Layer(16, 24, 4).eval()
+    ours = univtg_network.Layer(16, 24, 4).eval()
     theirs = torch.nn.TransformerEncoderLayer(16, 4, 24, dropout=0.0, activation="gelu").eval()
     theirs.load_state_dict(ours.state_dict())
     x = torch.randn(5, 2, 16)
@@ -125,7 +125,7 @@ def test_a_layer_of_univtg_without_positions_is_torchs_own():
 
 
 def test_positions_turn_once_over_the_video():
-    table = univtg.sines(6, 8)
+    table = univtg_network.sines(6, 8)
     places = np.arange(1, 7) / (6 + 1e-6) * 2 * np.pi
     for j in range(8):
         wave = np.sin if j % 2 == 0 else np.cos

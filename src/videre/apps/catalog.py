@@ -17,11 +17,13 @@ COMMANDS = {
     "index": ("videre.apps.indexing:command", "Read the videos of a folder so that moments can be searched."),
     "replay": ("videre.apps.replaying:command", "Replay a trace of ground without any model."),
     "report": ("videre.apps.reporting:command", "Turn evidence records into one HTML page."),
+    "retrieve": ("videre.apps.retrieving:command", "Measure how texts find videos on a retrieval benchmark."),
     "score": ("videre.apps.scoring:command", "Score prediction files that others published."),
     "select": ("videre.apps.selecting:command", "Choose the frames that a question needs; show scores."),
     "search": ("videre.apps.searching:command", "Find moments in indexed videos by a text or a clip."),
     "star": ("videre.apps.starring:command", "Train on labelled videos by verified answers."),
     "stream": ("videre.apps.streaming:command", "Watch a video as it comes; answer every few seconds."),
+    "study": ("videre.apps.study:command", "Study a model: frames, their order, attention; instructions."),
     "synth": ("videre.apps.synth:command", "Print long texts on pages: video-like lessons."),
     "train": ("videre.apps.training:command", "Train what a method needs, as a recipe says."),
     "world": ("videre.apps.worlds:command", "Write videos of the generated world with their truth."),
@@ -100,6 +102,10 @@ SELECTORS = {
 """Selector name -> the function that makes it from its settings (`uniform:k=8`, `aks:clip=MODEL`)."""
 
 MODELS: dict[str, str] = {
+    "grid": "videre.apps.rivals:grid",
+    "pictures": "videre.apps.rivals:pictures",
+    "prompt": "videre.apps.rivals:prompt",
+    "slow-fast": "videre.apps.rivals:slow_fast",
     "bt-adapter": "videre.apps.adapters:chat_model",
     "ma-lmm": "videre.apps.remembering:model",
 }
@@ -109,6 +115,7 @@ TRAINERS: dict[str, str] = {
     "answerer": "videre.apps.answerer:train",
     "memory": "videre.apps.memory_training:train",
     "adapter": "videre.methods.bt_adapter.pretrain:train",
+    "parser": "videre.methods.msr_vir.training:train",
     "selector": "videre.methods.frame_selector.training:train",
 }
 """What `videre train` can train -> `function(recipe: dict, out: Path)`, which resumes what lies in `out`."""

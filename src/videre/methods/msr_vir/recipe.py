@@ -1,0 +1,136 @@
+"""The recipe of `videre train parser`: its tables, their defaults, and what is wrong with one."""
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field, fields
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, TypeVar
+
+from videre import jobs
+from videre.errors import ConfigError
+from videre.methods.msr_vir.dpo import DPO
+from videre.methods.msr_vir.preferences import Choice
+from videre.methods.msr_vir.propose import Proposing
+from videre.train.answerer import LoRA, Schooling
+
+Made = TypeVar("Made")
+
+
+@dataclass(frozen=True)
+class Models:
+    """`[models]`: folders or hub ids of the parser, the answerer, and of what finds actions and objects."""
+
+    parser: str
+    answerer: str
+    encoder: str
+    detector: str = ""
+    device: str = "auto"
+
+
+@dataclass(frozen=True)
+class Data:
+    """`[data]`: rows of questions with answers, as `videre eval rows` reads them; spans count where known."""
+
+    rows: str
+    videos: str
+
+
+@dataclass(frozen=True)
+class Cycle:
+    """`[cycle]`: how the two take turns.
+
+    Attributes:
+        cycles: how often.
+        questions: of one cycle; the next takes the next ones, round and round.
+        judge: who judges: `crossfit` (two answerers, each on the half it did not learn on), `cache` (the one that has
+            just learnt on them, as in the paper), or `frozen` (the answerer does not learn at all).
+        profile: of the policies: default or paper.
+        k: frames of the key moment.
+        overview: frames of the whole video.
+        size_px: the longer side of frames, at most.
+        iop: weight of the guarded IoP in the preference, where spans are known.
+        iou: weight of the IoU.
+    """
+
+    cycles: int = 1
+    questions: int = 3200
+    judge: str = "crossfit"
+    profile: str = "default"
+    k: int = 4
+    overview: int = 2
+    size_px: int = 448
+    iop: float = 0.0
+    iou: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.judge not in ("crossfit", "cache", "frozen"):
+            raise ValueError(f"judge is crossfit, cache or frozen, got {self.judge!r}")
+        if self.cycles < 1 or self.questions < 2:
+            raise ValueError(f"one cycle and two questions at least, got {self.cycles=} {self.questions=}")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A whole recipe."""
+
+    models: Models
+    data: Data
+    cycle: Cycle = field(default_factory=Cycle)
+    policies: Proposing = field(default_factory=Proposing)
+    answerer: Schooling = field(default_factory=lambda: Schooling(batch=16, lr=1e-4))
+    adapters: LoRA = field(default_factory=lambda: LoRA(rank=16, alpha=32, dropout=0.05))
+    pairs: Choice = field(default_factory=Choice)
+    dpo: DPO = field(default_factory=DPO)
+
+
+def read_recipe(told: dict[str, Any]) -> Recipe:
+    """A recipe with every table and key checked.
+
+    Raises:
+        ConfigError: an unknown table, key or value; the nearest name is shown.
+    """
+    kinds: dict[str, Any] = {
+        "models": Models, "data": Data, "cycle": Cycle, "policies": Proposing, "answerer": Schooling, "adapters": LoRA,
+        "pairs": Choice, "dpo": DPO,
+    }  # fmt: skip
+    _known(told, list(kinds), "the recipe")
+    for name in ("models", "data"):
+        if name not in told:
+            raise ConfigError(f"the recipe has no table [{name}]")
+    defaults = {"answerer": {"batch": 16, "lr": 1e-4}, "adapters": {"rank": 16, "alpha": 32, "dropout": 0.05}}
+    return Recipe(**{n: _made(k, {**defaults.get(n, {}), **told.get(n, {})}, n) for n, k in kinds.items()})
+
+
+def begun(recipe: Recipe, out: Path) -> None:
+    """Returns when `out` is new, or was begun with this recipe.
+
+    Raises:
+        ConfigError: it was begun with another; the message names what differs.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    path, now = out / "recipe.json", json.loads(json.dumps(asdict(recipe)))
+    if not path.is_file():
+        jobs.replace_file(path, json.dumps(now, indent=1))
+        return
+    before = json.loads(path.read_text("utf-8"))
+    changed = [f"{t}.{k}" for t, table in now.items() for k, v in table.items() if before.get(t, {}).get(k) != v]
+    if changed:
+        raise ConfigError(f"{out} was begun with another {', '.join(changed)}: take another --out, or the old recipe")
+
+
+def _made(kind: Callable[..., Made], told: Any, name: str) -> Made:
+    _known(told, [f.name for f in fields(kind)], f"[{name}]")  # type: ignore[arg-type]
+    try:
+        return kind(**{k: tuple(v) if isinstance(v, list) else v for k, v in told.items()})
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"[{name}]: {error}") from error
+
+
+def _known(told: Any, names: list[str], place: str) -> None:
+    if not isinstance(told, dict):
+        raise ConfigError(f"{place} is a table, got {told!r}")
+    for key in told:
+        if key not in names:
+            close = get_close_matches(key, names, 1)
+            raise ConfigError(f"{place} has no {key!r}; " + (f"did you mean {close[0]!r}?" if close else f"{names}"))

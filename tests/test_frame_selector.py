@@ -1,6 +1,7 @@
 """Scorers, the composition with strategies, the cache of scores, and the commands, on tiny random checkpoints."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ from click.testing import CliRunner
 
 import tiny_clip
 from videre.apps import asking, naming
+from videre.ask import ask
 from videre.data.world.sample import SAMPLE
 from videre.errors import ConfigError
 from videre.methods.frame_selector.cache import ScoreCache
@@ -23,6 +25,7 @@ from videre.models import clip, mllm
 from videre.models.fake import FakeMLLM
 from videre.record import from_row
 from videre.types import Frames, Question
+from videre.video.look import look
 from videre.video.open import open_video
 from videre.video.strategies import nms_greedy, top_k
 
@@ -269,3 +272,16 @@ def test_select_and_ask_by_command(encoder, tmp_path):
     assert asked.evidence.seconds == records[1].evidence.seconds
     assert asked.evidence.scores == records[1].evidence.scores
     assert asked.answer.run["selector"].startswith("nms:clip=")
+
+
+@pytest.mark.parametrize("family", ["qwen3_vl", "qwen2_5_vl", "llava_onevision", "internvl"])
+def test_the_prompt_states_the_times_of_the_selected_frames(tiny_checkpoint, family):
+    model = mllm.load(str(tiny_checkpoint(family)), answer_tokens=2)
+    with open_video(SAMPLE) as video:
+        evidence = selector(Counted(), lambda scored, k: nms_greedy(scored.scores, k), k=4, n=16)(video, ASKED)
+        frames = look(video, evidence)
+        record = ask(video, ASKED, model=model, select=lambda *_: evidence)
+    said = [float(t) for t in re.findall(r"<([\d.]+) seconds>", model.prompt([frames], ASKED))]
+    np.testing.assert_allclose(said, evidence.seconds, atol=0.05 + 1e-9)
+    assert record.evidence.seconds == evidence.seconds
+    assert record.evidence.scores == evidence.scores

@@ -124,3 +124,23 @@ def test_focus(golden):
         assert len(scores) == row["budget"]
         assert chosen == row["selected"], row
     assert len(told["rows"]) == 18
+
+
+def test_needle_frames(golden):
+    """Labels of 60 questions to frames, and how much of the evidence these hold."""
+    told, told_kinds = golden("needleframes_sample"), {"S": [], "T": [], "S+T": []}
+    for item in told["items"]:
+        spatial, temporal = np.array(item["spatial"]), np.zeros(len(item["spatial"]))
+        temporal[item["temporal_listed"]] = 1.0
+        for kind, scores in zip(told_kinds, (spatial, temporal, (spatial + temporal) / 2), strict=True):
+            told_kinds[kind].append(scores)
+    picks = {"nms": strategies.nms_greedy, "topk": strategies.top_k}
+    for name, wanted in told["expected"].items():
+        kind, pick, k = name.split("|")
+        chosen = [picks[pick](scores, int(k.removeprefix("k="))) for scores in told_kinds[kind]]
+        assert chosen[:3] == wanted["first3"], name
+        hits = []
+        for item, frames in zip(told["items"], chosen, strict=True):
+            needed = [item["events"][n] for n in item["evidence_events"]]
+            hits.append(all(any(e["start"] <= i < e["stop"] for i in frames) for e in needed))
+        assert np.mean(hits) == pytest.approx(wanted["evidence_recall"], abs=1e-4), name

@@ -78,14 +78,14 @@ def focus(
     k = min(checked_k(k), n)
     draw = np.random.default_rng(seed)
     arms, stride = _arms(n, fps, config)
-    first = [frame for arm in arms for frame in _first_look(arm, config.extra, draw)]
+    looks = [_first_look(arm, config.extra, draw) for arm in arms]
+    first = [frame for frames in looks for frame in frames]
     scores = dict(zip(first, map(float, look(first)), strict=True))
-    for arm in arms:
-        arm.scored = {frame: scores[frame] for frame in first if arm.first <= frame <= arm.last}
-    for arm in arms:
+    for arm, frames in zip(arms, looks, strict=True):
+        arm.scored = {frame: scores[frame] for frame in frames}
         arm.index = _index(arm, len(first))
     ranked = sorted(arms, key=lambda arm: -arm.index)
-    second = _second_look(ranked[: _count(len(arms), config.share)], n, fps, stride, set(first), draw, config)
+    second = _second_look(ranked[: _count(len(arms), config.share)], n, fps, stride, first, draw, config)
     scores |= dict(zip(second, map(float, look(second)), strict=True)) if second else {}
     chosen = sorted(scores, key=lambda frame: -scores[frame])[: round(config.top * min(k, len(scores)))]
     chosen += _drawn(ranked, k - len(chosen), chosen, k, n, fps, draw, config)
@@ -102,8 +102,8 @@ def _arms(n: int, fps: float, config: FocusConfig) -> tuple[list[Arm], int]:
 
 
 def _first_look(arm: Arm, extra: int, draw: np.random.Generator) -> list[int]:
-    others = [frame for frame in range(arm.first, arm.last + 1) if frame != arm.middle]
-    if not others:
+    others = np.delete(np.arange(arm.first, arm.last + 1), arm.middle - arm.first)
+    if not len(others):
         return [arm.middle]
     return [arm.middle, *draw.choice(others, size=min(extra, len(others)), replace=False).tolist()]
 
@@ -125,24 +125,26 @@ def _second_look(
     n: int,
     fps: float,
     stride: int,
-    known: set[int],
+    known: Sequence[int],
     draw: np.random.Generator,
     config: FocusConfig,
 ) -> list[int]:
     """Frames around the middle of each promising stretch, half even, half at random."""
-    found: set[int] = set()
+    taken = np.zeros(n, bool)
+    taken[list(known)] = True
     fine = min(max(1, round(config.fine_seconds * fps)), stride)
     seconds = n / max(1.0, fps) / max(LEAST_ARMS, math.ceil(n / max(1.0, fps) / config.arm_seconds))
     half = max(1, round(max(1.0 / fps, seconds / 2) * fps))
     for arm in arms:
         start, stop = max(0, arm.middle - half), min(n - 1, arm.middle + half) + 1
         wanted = max(1, (stop - start) // fine)
-        found |= set(_even(start, stop, round(wanted / 2))) - known
-        free = [frame for frame in range(start, stop) if frame not in known and frame not in found]
+        taken[_even(start, stop, round(wanted / 2))] = True
+        free = start + np.flatnonzero(~taken[start:stop])
         count = min(wanted - round(wanted / 2), len(free))
         if count:
-            found |= set(draw.choice(free, size=count, replace=False).tolist())
-    return sorted(found)
+            taken[draw.choice(free, size=count, replace=False)] = True
+    taken[list(known)] = False
+    return np.flatnonzero(taken).tolist()
 
 
 def _even(start: int, stop: int, count: int) -> list[int]:
@@ -166,17 +168,19 @@ def _drawn(
     """Frames drawn from the best stretches, an equal number of each, by the scores of the nearest known frames."""
     gap = _gap_frames(n, k, fps, config)
     arms = ranked[: min(_count(len(ranked), config.share), MOST_CHOSEN)]
-    taken, new = set(chosen), []
+    taken, new = np.zeros(n, bool), []
+    taken[list(chosen)] = True
     for place, arm in enumerate(arms):
         need = wanted // len(arms) + (place < wanted % len(arms))
-        free = [frame for frame in range(arm.first, arm.last + 1) if frame not in taken]
-        apart = [frame for frame in free if all(abs(frame - other) >= gap for other in taken)] or free
-        if not need or not apart:
+        free = arm.first + np.flatnonzero(~taken[arm.first : arm.last + 1])
+        near = np.abs(free[:, None] - np.flatnonzero(taken)).min(1, initial=gap) < gap
+        apart = free if near.all() else free[~near]
+        if not need or not len(apart):
             continue
         chance = _chances(arm, apart, config.temperature)
         places = draw.choice(len(apart), size=min(need, len(apart)), p=chance, replace=False)
-        new += [apart[int(i)] for i in places]
-        taken |= set(new)
+        taken[apart[places]] = True
+        new += apart[places].tolist()
     return new
 
 
@@ -185,10 +189,10 @@ def _gap_frames(n: int, k: int, fps: float, config: FocusConfig) -> int:
     return round(seconds * fps)
 
 
-def _chances(arm: Arm, frames: Sequence[int], temperature: float) -> np.ndarray:
+def _chances(arm: Arm, frames: np.ndarray, temperature: float) -> np.ndarray:
     """A softmax over the scores of the nearest known frames, scaled to [0, 1]; never quite zero."""
     known = np.array(list(arm.scored))
-    values = np.array(list(arm.scored.values()))[np.abs(known[None] - np.array(frames)[:, None]).argmin(1)].clip(0, 1)
+    values = np.array(list(arm.scored.values()))[np.abs(known[None] - frames[:, None]).argmin(1)].clip(0, 1)
     width = values.max() - values.min()
     scaled = (values - values.min()) / width if width > 0 else np.ones(len(values))
     weights = np.exp((scaled - scaled.max()) / max(1e-12, temperature))

@@ -3,8 +3,8 @@
 The tower has random weights, 8 layers of 256 and a branch of 4, on 16 patches a side of 8 frames: what is compared is
 work, which does not depend on what the weights know. Numbers are medians over interleaved rounds of one thread's
 processor seconds, so that a busy machine does not count. The released arrangement is its procedure, as the method's
-specification has it: autograd through all of the frozen tower, and the tokens of every layer kept to the end of the step;
-it gives the same losses and gradients, which is asserted before anything is timed. Search: the nearest of 100 000
+specification has it: autograd through all of the frozen tower, and the tokens of every layer kept to the end of the
+step; it gives the same losses and gradients, which is asserted before anything is timed. Search: the nearest of 100 000
 half-float vectors of 512 numbers.
 
     python benchmarks/adapter.py [--quick] [--json]

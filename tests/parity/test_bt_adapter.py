@@ -9,7 +9,7 @@ from safetensors.torch import load_file
 
 from videre.errors import ModelError
 from videre.evaluate import retrieval
-from videre.methods.bt_adapter import convert, losses
+from videre.methods.bt_adapter import convert, losses, protocol
 from videre.methods.bt_adapter.adapter import Adapter, layers
 from videre.methods.bt_adapter.branch import BranchConfig
 from videre.methods.bt_adapter.chat import combined, official_group, video_tokens
@@ -204,3 +204,11 @@ def test_official_names_come_back(shared):
     assert convert.ours(old).keys() == convert.ours(official).keys()
     with pytest.raises(ModelError, match=r"unknown tensors backbone\.other"):
         convert.ours({**official, "backbone.other": torch.zeros(1)})
+
+
+def test_official_frames(shared):
+    told = json.loads((shared / "golden" / "bt_adapter" / "frame_indices.json").read_text())
+    for case in told["retrieval_uniform_sample_test"]:
+        assert protocol.shown_frames(case["total_frames"], case["clip_len"]) == case["indices"]
+    for case in told["llava_get_seq_frames"]:
+        assert protocol.chat_frames(case["total_frames"], case["num_frm"]) == case["indices"]

@@ -50,9 +50,9 @@ class ClipEncoder:
         pieces = [self._images(frames.pixels[part]) for part in parts(len(frames))]
         return np.concatenate(pieces) if pieces else np.zeros((0, self.width), np.float32)
 
-    def texts(self, texts: Sequence[str]) -> Float[np.ndarray, "B D"]:
-        """One unit vector a text, float32; what is longer than the text tower is cut at its end."""
-        pieces = [self._texts(texts[part]) for part in parts(len(texts))]
+    def texts(self, texts: Sequence[str], *, most_tokens: int | None = None) -> Float[np.ndarray, "B D"]:
+        """One unit vector a text, float32; what is longer than the text tower, or than `most_tokens`, is cut."""
+        pieces = [self._texts(texts[part], most_tokens) for part in parts(len(texts))]
         return np.concatenate(pieces) if pieces else np.zeros((0, self.width), np.float32)
 
     @property
@@ -71,15 +71,16 @@ class ClipEncoder:
         number = self.network.dtype
         return {k: v.to(self.network.device, number if v.is_floating_point() else None) for k, v in made.items()}
 
-    def tokens(self, texts: Sequence[str]) -> dict[str, torch.Tensor]:
-        """What the text tower takes, on its device."""
+    def tokens(self, texts: Sequence[str], *, most_tokens: int | None = None) -> dict[str, torch.Tensor]:
+        """What the text tower takes, on its device; a text that is cut keeps its end token."""
         config = self.network.config
+        most = config.text_config.max_position_embeddings
         padding = "max_length" if config.model_type in PADDED else True
         made = self.processor.tokenizer(
             list(texts),
             padding=padding,
             truncation=True,
-            max_length=config.text_config.max_position_embeddings,
+            max_length=min(most_tokens or most, most),
             return_tensors="pt",
         )
         kept = ("input_ids",) if config.model_type in PADDED else ("input_ids", "attention_mask")
@@ -89,9 +90,9 @@ class ClipEncoder:
         with torch.inference_mode(), memory_named():
             return unit(self.network.get_image_features(**self.pixels(pictures)).pooler_output)
 
-    def _texts(self, texts: Sequence[str]) -> np.ndarray:
+    def _texts(self, texts: Sequence[str], most_tokens: int | None) -> np.ndarray:
         with torch.inference_mode(), memory_named():
-            return unit(self.network.get_text_features(**self.tokens(texts)).pooler_output)
+            return unit(self.network.get_text_features(**self.tokens(texts, most_tokens=most_tokens)).pooler_output)
 
 
 def load(name_or_folder: str, *, device: str = "auto", dtype: str = "auto", revision: str | None = None) -> ClipEncoder:

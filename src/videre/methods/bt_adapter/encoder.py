@@ -54,9 +54,9 @@ class VideoEncoder:
         with torch.inference_mode(), memory_named():
             return clip.unit(self.adapter.frames(self.adapter.run(self.prepared(frames.pixels[None])))[0])
 
-    def texts(self, texts: Sequence[str]) -> Float[np.ndarray, "B D"]:
-        """One unit vector a text, by the frozen text tower."""
-        return self.encoder.texts(texts)
+    def texts(self, texts: Sequence[str], *, most_tokens: int | None = None) -> Float[np.ndarray, "B D"]:
+        """One unit vector a text, by the frozen text tower; see `ClipEncoder.texts`."""
+        return self.encoder.texts(texts, most_tokens=most_tokens)
 
     def prepared(self, pixels: UInt8[np.ndarray, "B T 3 H W"]) -> torch.Tensor:
         """What the tower takes, `[B, T, 3, H, W]`."""

@@ -214,7 +214,7 @@ class TestOther:
     def test_captions_are_scored_by_the_library(self, folder, tmp_path):
         pytest.importorskip("pycocoevalcap", reason="needs pycocoevalcap: pip install 'videre[captions]'")
         run = ran([sample(question=Question("what?"), answer="a dog runs")], {"what?": "a dog runs"}, folder, tmp_path)
-        assert evaluate.captioned(run, {"a": ["a dog runs"]}, tokens="plain")["BLEU-1"] == pytest.approx(1.0)
+        assert evaluate.captioned(run, {"a": ["a dog runs"]}, tokens="plain").scores["BLEU-1"] == pytest.approx(1.0)
 
 
 class TestDifference:

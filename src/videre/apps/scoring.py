@@ -148,3 +148,19 @@ def scalegrid(flags: Path, **more: Any) -> Mapping[str, JSON]:
     from videre import score
 
     return score.score_scalegrid(flags, **more)
+
+
+@command.command()
+@click.argument("predictions", type=FILE)
+@click.option("--annotations", type=FILE, required=True, help="EPIC_100_validation.csv")
+@click.option("--unseen", type=FILE, help="Participants that training has not seen, one a line.")
+@click.option("--tail-verbs", type=FILE, help="EPIC_100_tail_verbs.csv; with --tail-nouns.")
+@click.option("--tail-nouns", type=FILE, help="EPIC_100_tail_nouns.csv; with --tail-verbs.")
+@_shown
+def anticipation(predictions: Path, annotations: Path, **more: Any) -> Mapping[str, JSON]:
+    """EPIC-KITCHENS-100 anticipation: class-mean top-5 recall of verb, noun, action."""
+    from videre import score
+
+    if (more["tail_verbs"] is None) != (more["tail_nouns"] is None):
+        raise click.UsageError("--tail-verbs and --tail-nouns are given together")
+    return score.score_anticipation(predictions, annotations, **more)

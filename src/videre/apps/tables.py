@@ -137,7 +137,8 @@ def captions(seen: "Run", benchmark: Benchmark) -> dict[str, JSON]:
     except ConfigError as error:
         return {"scores": {}, "notes": [str(error)]}
     notes = [] if tokens == "java" else ["without Java: plain tokens, no METEOR"]
-    return {"scores": found, "counts": {"n_items": len(seen.samples)}, "notes": notes}
+    bounds = {name: list(interval) for name, interval in found.intervals.items()}
+    return {"scores": dict(found.scores), "intervals": bounds, "counts": {"n_items": len(seen.samples)}, "notes": notes}
 
 
 def anticipation(seen: "Run", benchmark: Benchmark) -> dict[str, JSON]:
@@ -150,7 +151,10 @@ def anticipation(seen: "Run", benchmark: Benchmark) -> dict[str, JSON]:
     found = evaluate.anticipated(seen, labels, read=lambda guess: classes.get(" ".join(words(guess))))
     return {
         "scores": {"top-5 accuracy": found.accuracy.percent, "class-mean top-5 recall": 100 * found.class_recall},
-        "intervals": {"top-5 accuracy": [100 * bound for bound in found.accuracy.interval]},
+        "intervals": {
+            "top-5 accuracy": [100 * bound for bound in found.accuracy.interval],
+            "class-mean top-5 recall": [100 * bound for bound in found.class_recall_interval],
+        },
         "counts": {"n_items": found.accuracy.count, "n_classes": found.n_classes},
         "notes": ["a guess counts where its words are a narration of the annotation file"],
     }

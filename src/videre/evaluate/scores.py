@@ -109,8 +109,8 @@ def guesses(answer: Answer | None) -> list[str]:
 
 def captioned(
     run: Run, references: Mapping[str, Sequence[str]], *, tokens: caption.Tokens = "java"
-) -> dict[str, float]:
-    """Caption scores of the answers' texts; one that is missing is scored as an empty caption.
+) -> caption.Captions:
+    """Caption scores of the answers' texts, with intervals; one that is missing is scored as an empty caption.
 
     Raises:
         ConfigError: `pycocoevalcap` is not installed, or Java is asked for and missing.

@@ -8,9 +8,14 @@ import importlib
 import re
 import shutil
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Literal
 
+import numpy as np
+from jaxtyping import Float64
+
 from videre.errors import ConfigError, DataError
+from videre.metrics.interval import bootstrap, middle
 
 _CONTRACTION = re.compile(r"(?i)(n't|'(?:s|re|ve|ll|d|m))(?=$|\W)")
 _TOKEN = re.compile(r"(?i)n't(?!\w)|'(?:s|re|ve|ll|d|m)(?!\w)|[^\W_]+(?:[-'.,/&_][^\W_]+)*|[$%&#@+=/*<>()\[\]{}]")
@@ -21,9 +26,21 @@ _BRACKETS = {"(": "-lrb-", ")": "-rrb-", "[": "-lsb-", "]": "-rsb-", "{": "-lcb-
 Tokens = Literal["java", "plain"]
 
 
+@dataclass(frozen=True)
+class Captions:
+    """Corpus scores by name, and 95 % bootstrap intervals, drawn over items, of all of them but METEOR.
+
+    CIDEr weighs words by how rare they are in all references; these weights are kept in each draw. METEOR's corpus
+    score is no mean over items, and its counts stay inside its Java program.
+    """
+
+    scores: Mapping[str, float]
+    intervals: Mapping[str, tuple[float, float]]
+
+
 def captions(
     predictions: Mapping[str, str], references: Mapping[str, Sequence[str]], *, tokens: Tokens = "java"
-) -> dict[str, float]:
+) -> Captions:
     """Corpus scores of one caption an item against its references.
 
     BLEU-1 to 4, ROUGE-L and METEOR are in [0, 1]; CIDEr (the CIDEr-D of the COCO server) is in [0, 10]. Papers print
@@ -50,13 +67,46 @@ def captions(
     said = {item: [predictions.get(item, "")] for item in references}
     true = {item: list(texts) for item, texts in references.items()}
     said, true = (_java_tokens(said), _java_tokens(true)) if java else (_plain_tokens(said), _plain_tokens(true))
-    bleu, _ = _scorer("bleu.bleu", "Bleu", 4).compute_score(true, said, verbose=0)
-    scores = {f"BLEU-{n}": float(value) for n, value in enumerate(bleu, 1)}
-    scores["ROUGE-L"] = float(_scorer("rouge.rouge", "Rouge").compute_score(true, said)[0])
-    scores["CIDEr"] = float(_scorer("cider.cider", "Cider").compute_score(true, said)[0])
+    counts = _bleu_counts(said, true)
+    bleu = {f"BLEU-{n}": value for n, value in enumerate(bleu_of(counts.sum(axis=0)[None])[0], 1)}
+    drawn = bleu_of(_draws(len(counts)) @ counts)
+    intervals = {name: middle(drawn[:, n]) for n, name in enumerate(bleu)}
+    scores = {name: float(value) for name, value in bleu.items()}
+    for name, module in (("ROUGE-L", "rouge.rouge:Rouge"), ("CIDEr", "cider.cider:Cider")):
+        mean, each = _scorer(module).compute_score(true, said)
+        scores[name], intervals[name] = float(mean), bootstrap(np.asarray(each, dtype=np.float64))
     if java:
-        scores["METEOR"] = float(_scorer("meteor.meteor", "Meteor").compute_score(true, said)[0])
-    return scores
+        scores["METEOR"] = float(_scorer("meteor.meteor:Meteor").compute_score(true, said)[0])
+    return Captions(scores, intervals)
+
+
+def bleu_of(counts: Float64[np.ndarray, "R 10"]) -> Float64[np.ndarray, "R 4"]:
+    """BLEU-1 to 4 of rows of summed counts: length, reference length, n-grams said, n-grams found, n = 1 to 4 each.
+
+    Source: `pycocoevalcap` 1.2, `bleu/bleu_scorer.py`, with its two constants against division by zero.
+    """
+    tiny, small = 1e-15, 1e-9
+    precision = np.cumprod((counts[:, 6:] + tiny) / (counts[:, 2:6] + small), axis=1) ** (1 / np.arange(1, 5))
+    ratio = (counts[:, 0] + tiny) / (counts[:, 1] + small)
+    return precision * np.exp(np.minimum(0.0, 1 - 1 / ratio))[:, None]
+
+
+def _bleu_counts(said: Mapping[str, Sequence[str]], true: Mapping[str, Sequence[str]]) -> Float64[np.ndarray, "N 10"]:
+    """What `bleu_of` takes, of each item: the reference of the closest length counts, of two the shorter."""
+    scorer = _scorer("bleu.bleu_scorer:BleuScorer")
+    for item, texts in true.items():
+        scorer += (said[item][0], texts)
+    rows = []
+    for item in scorer.ctest:
+        closest = min(item["reflen"], key=lambda length: (abs(length - item["testlen"]), length))
+        rows.append([item["testlen"], closest, *item["guess"], *item["correct"]])
+    return np.array(rows, dtype=np.float64)
+
+
+def _draws(count: int, *, resamples: int = 1000) -> Float64[np.ndarray, "R N"]:
+    """How often each item comes in each draw."""
+    drawn = np.random.default_rng(0).multinomial(count, np.full(count, 1 / count), size=resamples)
+    return drawn.astype(np.float64)
 
 
 def split(caption: str) -> list[str]:
@@ -75,11 +125,12 @@ def _plain_tokens(texts: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
 
 def _java_tokens(texts: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
     rows = {item: [{"caption": text} for text in some] for item, some in texts.items()}
-    return dict(_scorer("tokenizer.ptbtokenizer", "PTBTokenizer").tokenize(rows))
+    return dict(_scorer("tokenizer.ptbtokenizer:PTBTokenizer").tokenize(rows))
 
 
-def _scorer(module: str, name: str, *arguments: object) -> Any:
+def _scorer(path: str) -> Any:
+    module, _, name = path.partition(":")
     try:
-        return getattr(importlib.import_module(f"pycocoevalcap.{module}"), name)(*arguments)
+        return getattr(importlib.import_module(f"pycocoevalcap.{module}"), name)()
     except ModuleNotFoundError as error:
         raise ConfigError("caption scores need a library: pip install 'videre[captions]'") from error

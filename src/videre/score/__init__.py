@@ -5,6 +5,7 @@ Each function reads files and returns one JSON object: `benchmark`, `scores` und
 counted; where the official rule differs, both are given.
 """
 
+from videre.score.anticipation import score_anticipation
 from videre.score.detection import score_activitynet_localisation, score_ava_detection
 from videre.score.grounded import score_nextgqa
 from videre.score.moments import score_charades_sta, score_qvhighlights
@@ -15,6 +16,7 @@ from videre.score.tempcompass import score_tempcompass
 __all__ = [
     "score_activitynet_localisation",
     "score_activitynet_qa",
+    "score_anticipation",
     "score_ava_detection",
     "score_charades_sta",
     "score_nextgqa",

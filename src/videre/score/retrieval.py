@@ -1,14 +1,15 @@
 """Text-video retrieval from a saved similarity matrix, with one text or several a video."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Bool, Float64
 
-from videre.data import annotations, json_rows
+from videre.data import annotations
 from videre.errors import NO_INPUT, DataError
 from videre.metrics import retrieval
-from videre.score.files import FORM, Report, listed, percents, read_ids, table
+from videre.score.files import FORM, Report, Row, keyed, listed, percents, read_ids, table
 
 COLUMNS = ("video_id", "video", "image_id")
 
@@ -93,21 +94,24 @@ def _right(matrix: Float64[np.ndarray, "N M"], texts: Path, videos: Path | None,
 def _videos_of(path: Path) -> list[str]:
     """The video of each text, in order."""
     text = annotations.read_text(path).lstrip()
+    if path.suffix == ".jsonl" or (text.startswith("[") and text[1:].lstrip().startswith("{")):
+        return _column(listed(path))
     if text.startswith("{"):
-        known = {row.name: row for row in json_rows.members(path)}
-        if "annotations" not in known:
-            raise annotations.at_line(path, 1, 'no field "annotations"', fix=FORM)
-        return [str(row["image_id"]) if isinstance(row, dict) and "image_id" in row else _odd(path, row)
-                for row in known["annotations"].items("value")]  # fmt: skip
-    if text.startswith("[") and not text[1:].lstrip().startswith("{"):
-        return read_ids(path)
-    name = next((name for name in COLUMNS if name in text.split("\n", 1)[0].split(",")), None)
-    if name is None and not text.startswith("["):
-        return text.split()
-    rows = listed(path) if name is None else table(path, (name,))
-    key = name or next((key for key in COLUMNS if rows[0].has(key)), COLUMNS[0])
-    return [row.label(key) for row in rows]
+        return _column(_coco(path))
+    header = text.split("\n", 1)[0].split(",")
+    name = next((name for name in COLUMNS if name in header), None)
+    return read_ids(path) if name is None else [row.label(name) for row in table(path, (name,))]
 
 
-def _odd(path: Path, row: object) -> str:
-    raise annotations.at_line(path, 1, f'an annotation without "image_id": {str(row)[:40]}', fix=FORM)
+def _column(rows: list[Row]) -> list[str]:
+    name = next((name for name in COLUMNS if rows[0].has(name)), COLUMNS[0])
+    return [row.label(name) for row in rows]
+
+
+def _coco(path: Path) -> list[Row]:
+    """The annotations of a COCO caption file."""
+    known = keyed(path).get("annotations")
+    if known is None:
+        raise annotations.at_line(path, 1, 'no field "annotations"', fix=FORM)
+    rows = replace(known, fields={"annotations": known.get("value")}).inners("annotations")
+    return annotations.filled(rows, path=path)

@@ -63,7 +63,7 @@ class Size:
 
 FULL = Size()
 QUICK = Size(
-    seeds=1, reader_steps=200, clip_steps=150, selector_steps=700, held_out=150, layouts=("frame",), alone=False
+    seeds=1, reader_steps=180, clip_steps=120, selector_steps=500, held_out=150, layouts=("frame",), alone=False
 )
 SMOKE = Size(
     seeds=1, reader_steps=12, clip_steps=6, selector_steps=6, films=4, held_out=6, layouts=("frame",), alone=False

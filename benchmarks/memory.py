@@ -143,8 +143,10 @@ def training(*, rounds: int, count: int, layers: int) -> dict[str, Any]:
             seconds, gradients[name] = spent(lambda job=job: torch.autograd.grad(job(), weights, allow_unused=True))
             told[name].append(seconds)
     pairs = [(a, b) for a, b in zip(gradients["ours"], gradients["peer"], strict=True) if a is not None]
-    difference = max(float((a - b).abs().max() / b.abs().max().clamp(min=1e-12)) for a, b in pairs)
-    assert difference < 1e-2, difference
+    # Over the largest of all, since some are zero but for rounding: a key's bias moves no softmax.
+    largest = max(float(b.abs().max()) for _, b in pairs)
+    difference = max(float((a - b).abs().max()) for a, b in pairs) / largest
+    assert difference < 1e-3, difference
     saved = {name: held(job) for name, job in (("ours", us), ("peer", them))}
     median = {name: statistics.median(values) for name, values in told.items()}
     return {"seconds": median, "bytes": saved, "gradient_difference": difference, "frames": count, "layers": layers}
@@ -194,10 +196,16 @@ def peak_bytes() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
+def told(name: str, found: dict[str, Any]) -> dict[str, Any]:
+    """What was found, said on the way."""
+    print(name, json.dumps(found), file=sys.stderr, flush=True)
+    return found
+
+
 def run(*, quick: bool, hours: float) -> dict[str, Any]:
     torch.set_num_threads(1)
-    stream = streaming(hours=hours)  # First, while the process is small.
-    frame = one_frame(rounds=3 if quick else 7, late=10 if quick else 200)
+    stream = told("stream", streaming(hours=hours))  # First, while the process is small.
+    frame = told("frame", one_frame(rounds=3 if quick else 7, late=10 if quick else 200))
     learning = training(rounds=1 if quick else 3, count=12 if quick else 24, layers=2 if quick else 6)
     seconds, taught = frame["seconds"], learning["seconds"]
     return {

@@ -277,6 +277,12 @@ def test_ask_by_command_says_how_it_remembered(checkpoints, clip):
     assert row["run"]["model"]["method"] == "ma-lmm"
 
 
+def test_a_dry_run_loads_no_model(clip):
+    ran = CliRunner().invoke(cli, ["ask", str(clip), "what happens ?", "-m", "ma-lmm:nowhere", "-k", "4", "--dry-run"])
+    assert ran.exit_code == 0, ran.output
+    assert "4 frames" in ran.stdout
+
+
 @pytest.mark.parametrize(
     ("text", "why"),
     [("", "name a checkpoint"), ("x#slot=3", "no setting"), ("x#recall=some", "one of"), ("x#slots=many", "number")],

@@ -1,4 +1,4 @@
-"""`videre train memory`: it learns what it shall, resumes, and writes a model that has a name. The claims' machinery."""
+"""`videre train memory`: it learns what it shall, resumes, and writes a model with a name. The claims' machinery."""
 
 import importlib.util
 import json

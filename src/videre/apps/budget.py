@@ -8,6 +8,7 @@ import click
 from videre import errors
 from videre.apps import naming
 from videre.apps.answering import Settings
+from videre.apps.catalog import MODELS
 from videre.apps.inputs import Task
 from videre.errors import DataError, VideoError
 from videre.types import JSON, Question, Selector
@@ -46,6 +47,8 @@ def _plan(task: Task, settings: Settings, select: Selector) -> dict[str, JSON]:
 def _model_costs(settings: Settings, plan: dict[str, JSON], question: Question) -> dict[str, JSON]:
     if settings.model.startswith(("http://", "https://")) or settings.model.endswith(".py") or ".py:" in settings.model:
         return {"tokens": None, "note": "only the server or your own code knows its tokens"}
+    if settings.model.partition(":")[0] in MODELS:
+        return {"tokens": None, "note": "this kind of model tells its tokens with its answer"}
     from videre.models import builtin
     from videre.models.estimate import estimate
 

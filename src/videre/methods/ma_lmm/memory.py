@@ -204,11 +204,16 @@ def _look(
     if memory.cached and not learn:
         offered = {n: _cached(longer, i, reader, table, places) for i, (n, reader) in enumerate(readers.items())}
     else:
-        shown = (longer.values if places is None else longer.values + at_times(table, places)).flatten(1, 2)
+        shown = longer.flat if table is None or places is None else _timed(longer, table, places)
         offered = {number: ground.projected(reader, shown) for number, reader in readers.items()}
     if memory.visual == 0:
         return offered, None
     return offered, shortened(detached(longer), memory.visual, reduce=memory.reduce)
+
+
+def _timed(bank: Bank, table: Float[Tensor, "T C"], places: Float[Tensor, "B M N"]) -> Float[Tensor, "B K C"]:
+    """All slots as tokens, each with the vector of its time."""
+    return (bank.values + at_times(table, places)).flatten(1, 2)
 
 
 def _cached(

@@ -7,6 +7,7 @@ from videre.report.cases import Case, Entry, positive
 from videre.report.controls import controls
 from videre.report.markup import Html, clock, join, number, tag
 from videre.report.media import Media
+from videre.report.path import path_panel
 from videre.report.steps import run_card, steps_panel
 from videre.report.strip import as_text, strip
 from videre.report.timeline import timeline
@@ -127,6 +128,9 @@ def _record(case: Case, entry: Entry, media: Media, *, place: int) -> Html:
 def _more(entry: Entry, *, unfold: bool) -> Html:
     answer = entry.record.answer
     parts = []
+    path = path_panel(answer.evidence.steps) if answer else None
+    if path:
+        parts.append(_panel("Path", path, open=unfold))
     if answer and answer.evidence.steps:
         parts.append(_panel("Steps", steps_panel(answer.evidence.steps), open=unfold))
     if answer:

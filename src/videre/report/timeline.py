@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 
 from videre.report.markup import Html, between, clock, number, tag
+from videre.report.path import trail
 from videre.types import Evidence, ScoreLine
 
 WIDTH = 1000
@@ -23,6 +24,7 @@ def timeline(evidence: Evidence, *, duration_seconds: float) -> Html:
         *_score_line(evidence, duration_seconds),
         *_ticks(evidence, duration_seconds),
         *_dots(evidence, duration_seconds),
+        *_trail(evidence, duration_seconds),
         tag("line", class_="head", x1=0, x2=0, y1=0, y2=_HEIGHT),
         viewBox=f"0 0 {WIDTH} {_HEIGHT}",
         preserveAspectRatio="none",
@@ -113,6 +115,19 @@ def _dots(evidence: Evidence, duration_seconds: float) -> list[Html]:
     return found
 
 
+def _trail(evidence: Evidence, duration_seconds: float) -> list[Html]:
+    """The span of every step, thin, under the bands of the answer; steps of a long path share the room."""
+    steps = trail(evidence.steps)
+    height = round(min(3.0, (_DOTS - _BANDS - _BAND_HEIGHT - 4) / max(1, len(steps))), 2)
+    found = []
+    for row, (words, start_seconds, end_seconds) in enumerate(steps):
+        x, end = _x(start_seconds, duration_seconds), _x(end_seconds, duration_seconds)
+        place = {"x": x, "width": max(2.0, round(end - x, 2)), "y": round(_BANDS + _BAND_HEIGHT + 1 + row * height, 2)}
+        said = tag("title", f"{between(start_seconds, end_seconds)} {words}")
+        found.append(tag("rect", said, class_="step", height=round(0.8 * height, 2), data_seek=start_seconds, **place))
+    return found
+
+
 def moment_words(seconds: float, score: float | None) -> str:
     """A chosen moment in words: its time and, where there is one, its score."""
     return clock(seconds) + (f", score {number(score)}" if score is not None else "")
@@ -125,6 +140,7 @@ def _axis(evidence: Evidence, duration_seconds: float) -> Html:
     score = f"score {number(limits[0])} to {number(limits[1])}" if limits else None
     frames = f"{len(evidence.seconds)} frames shown" if evidence.seconds else None
     when, where = "when" if evidence.spans else None, "where" if evidence.boxes else None
-    words = {"score": score, "tick": frames, "band": when, "dot": where}
+    path = "steps" if trail(evidence.steps) else None
+    words = {"score": score, "tick": frames, "band": when, "step": path, "dot": where}
     keys = [tag("span", tag("i", class_=f"key-{name}"), said) for name, said in words.items() if said]
     return tag("div", tag("div", *marks, class_="axis", aria_hidden="true"), tag("div", *keys, class_="key"))

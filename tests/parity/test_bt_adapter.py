@@ -73,10 +73,12 @@ def test_parameters_of_the_large_model():
                                 image_size=224, patch_size=14, projection_dim=768)
         )  # fmt: skip
         adapter = Adapter(network, BranchConfig())
+        align = losses.Pretraining(adapter).align
     trained = {name: p.numel() for name, p in adapter.named_parameters() if p.requires_grad}
     assert all(name.startswith("branch.") for name in trained)
     assert sum(n for name, n in trained.items() if "balance" not in name) == 71_451_648
     assert sum(n for name, n in trained.items() if "balance" in name) == 2 * 1024
+    assert sum(p.numel() for p in align.parameters()) == 788_736
 
 
 def whole_clip():

@@ -46,11 +46,12 @@ def rate(verifier: Verifier, kind: str, *, seconds: float) -> float:
     """Rows a second: answers of a rationale's length, each different, so that no cache answers."""
     value, answers = ANSWERS[kind]
     row = Row("r", "v", "q?", (Label("final_score" if kind == "number" else "label", kind, value),), 20.0)  # type: ignore[arg-type]
-    done, start = 0, time.perf_counter()
-    while (spent := time.perf_counter() - start) < seconds:
-        for answer in answers:
-            verifier.verdicts(f"{FILLER}Person {chr(97 + done % 26)} acts. {answer}", row)
-            done += 1
+    done, start = 0, time.process_time()  # of this process: a busy machine does not count
+    while (spent := time.process_time() - start) < seconds:
+        for _ in range(25):  # reading this clock can take milliseconds
+            for answer in answers:
+                verifier.verdicts(f"{FILLER}Person {chr(97 + done % 26)} acts. {answer}", row)
+                done += 1
     return done / spent
 
 

@@ -63,7 +63,7 @@ TASKS: dict[str, tuple[str, ...]] = {
         "What colour is it and what shape?",
     ),
 }
-"""Wordings by task, labelled and held-out alike, named by how many of six clips the built-in model got right in a trial."""
+"""Wordings by task, labelled and held-out alike, named by how the built-in model did in a trial on six clips."""
 
 ARMS: dict[str, tuple[str, ...]] = {
     "base": (),

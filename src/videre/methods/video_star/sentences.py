@@ -8,6 +8,7 @@ a summary at the end does no harm; a negated sentence never matches one that is 
 import itertools
 import re
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 
 import numpy as np
 from jaxtyping import Float
@@ -171,9 +172,8 @@ def by_letters(texts: Sequence[str]) -> Float[np.ndarray, "B D"]:
     vectors = np.zeros((len(texts), 512))
     for row, text in enumerate(texts):
         for word in words(text):
-            base = f" {lemma(word)} "
-            for piece in [base, *(base[i : i + 3] for i in range(len(base) - 2))]:
-                vectors[row, _hash(piece) % 512] += 2.0 if piece == base else 0.5
+            for place, weight in _pieces(word):
+                vectors[row, place] += weight
     norms = np.linalg.norm(vectors, axis=1, keepdims=True)
     return vectors / np.where(norms > 0, norms, 1.0)
 
@@ -188,6 +188,14 @@ def sentence_transformer(name: str) -> Embedder:
 
     model = SentenceTransformer(name)
     return lambda texts: model.encode(list(texts), normalize_embeddings=True, show_progress_bar=False)
+
+
+@lru_cache(maxsize=65536)
+def _pieces(word: str) -> tuple[tuple[int, float], ...]:
+    """Place and weight of a word's lemma and of its letter triples."""
+    base = f" {lemma(word)} "
+    triples = (base[i : i + 3] for i in range(len(base) - 2))
+    return tuple((_hash(piece) % 512, 2.0 if piece == base else 0.5) for piece in (base, *triples))
 
 
 def _hash(text: str) -> int:

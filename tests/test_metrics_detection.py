@@ -28,7 +28,7 @@ BOXES = st.dictionaries(VIDEOS, st.lists(BOX, max_size=5))
 SOME_BOXES = st.dictionaries(VIDEOS, st.lists(BOX, min_size=1, max_size=4), min_size=1)
 
 
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 @given(SPANS, SOME_SPANS)
 def test_spans_are_in_range_and_fall_with_the_threshold(said, truth):
     found = detection.localise(said, truth)
@@ -40,7 +40,7 @@ def test_spans_are_in_range_and_fall_with_the_threshold(said, truth):
     assert detection.localise({}, truth).mean_precision == 0.0
 
 
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 @given(SOME_SPANS)
 def test_the_truth_is_perfect_and_so_are_its_draws(truth):
     distinct = {video: list(dict.fromkeys(spans)) for video, spans in truth.items()}
@@ -53,7 +53,7 @@ def test_the_truth_is_perfect_and_so_are_its_draws(truth):
         assert found.mean_interval == pytest.approx((1.0, 1.0))
 
 
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 @given(SPANS, SOME_SPANS, SPAN)
 def test_a_wrong_span_behind_all_others_costs_nothing_and_an_unknown_label_neither(said, truth, odd):
     last = Span(odd.start_seconds + 500, odd.end_seconds + 500, -1.0, odd.label)
@@ -61,7 +61,7 @@ def test_a_wrong_span_behind_all_others_costs_nothing_and_an_unknown_label_neith
     assert detection.localise(more, truth).precision == pytest.approx(detection.localise(said, truth).precision)
 
 
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 @given(BOXES, SOME_BOXES)
 def test_boxes_are_in_range_and_silence_scores_nothing(said, truth):
     found = detection.boxes_on_frames(said, truth)
@@ -73,7 +73,7 @@ def test_boxes_are_in_range_and_silence_scores_nothing(said, truth):
     assert math.isnan(detection.boxes_on_frames(said, truth, labels=[]).mean_precision)
 
 
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 @given(SOME_BOXES, st.randoms(use_true_random=False))
 def test_the_order_of_frames_does_not_matter_where_nothing_ties(truth, rng):
     sure = iter(np.linspace(0.9, 0.1, 20))
@@ -86,6 +86,7 @@ def test_the_order_of_frames_does_not_matter_where_nothing_ties(truth, rng):
 RANKED = st.lists(st.tuples(st.booleans(), st.integers(0, 3)), min_size=1, max_size=12)
 
 
+@settings(max_examples=50, deadline=None)
 @given(RANKED, st.integers(1, 5))
 def test_weighted_areas_are_those_of_predictions_written_out(ranked, missed):
     hits = np.array([hit for hit, _ in ranked])

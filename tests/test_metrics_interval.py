@@ -4,10 +4,10 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from videre.metrics.interval import Share, bootstrap, paired, wilson
+from videre.metrics.interval import Share, bootstrap, middle, paired, resampled, wilson
 
 
 @given(st.integers(1, 5000), st.data())
@@ -69,3 +69,19 @@ def test_paired_difference_is_the_t_statistic_of_the_differences():
     assert paired([1.0, 1.0], [0.0, 0.0]).t == math.inf
     with pytest.raises(ValueError, match="same items"):
         paired([1.0], [])
+
+
+@given(st.lists(st.floats(-5, 5), min_size=1, max_size=30))
+@settings(max_examples=25, deadline=None)
+def test_resampled_means_are_those_of_bootstrap(values):
+    numbers = np.array(values)
+    found = resampled(lambda drawn: float(numbers[drawn].mean()), len(numbers))
+    assert found == pytest.approx(bootstrap(values), abs=1e-9)
+    low, high = resampled(lambda drawn: float(np.median(numbers[drawn])), len(numbers))
+    assert numbers.min() <= low <= high <= numbers.max()
+
+
+def test_draws_without_a_number_are_left_out():
+    assert middle(np.array([np.nan, 2.0, 2.0])) == (2.0, 2.0)
+    assert np.isnan(middle(np.array([np.nan]))).all()
+    assert np.isnan(resampled(lambda drawn: 1.0, 0)).all()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from videre.errors import DataError
@@ -122,3 +122,53 @@ def test_ava_detection_of_mmaction2():
     assert detection.boxes_on_frames(said, truth).mean_precision == pytest.approx(0.09385522, abs=5e-9)
     assert detection.boxes_on_frames(truth, truth).mean_precision == 1.0
     assert detection.boxes_on_frames(said, truth, labels=["2"]).labels == {"2": 0.0}
+
+
+@settings(max_examples=50, deadline=None)
+@given(TRUTH, st.dictionaries(st.integers(0, 8), st.lists(WINDOW, max_size=12)), st.booleans())
+def test_queries_scored_at_once_are_those_scored_one_by_one(truth, said, scored):
+    if scored:
+        said = {query: [[*window, float(i % 3)] for i, window in enumerate(some)] for query, some in said.items()}
+    found = moments.retrieve(said, truth)
+    for place, (query, windows) in enumerate(truth.items()):
+        own = np.array(said.get(query, [])[:10], dtype=np.float64).reshape(-1, 3 if scored else 2)
+        alone = moments.average_precision(own, np.array(windows), moments.THRESHOLDS)
+        assert found.queries[place] == pytest.approx(alone)
+        best = max((Span(*own[0, :2]).iou(Span(*window)) for window in windows), default=0.0) if len(own) else 0.0
+        assert found.ious[place] == pytest.approx(best)
+
+
+def naive_precision(spans: np.ndarray, truths: np.ndarray, threshold: float) -> float:
+    """The official loops, written out: each span claims the free truth that it overlaps most."""
+    free, hits = list(range(len(truths))), []
+    for span in spans:
+        iou = {g: Span(*span).iou(Span(*truths[g])) for g in free}
+        best = max(iou, key=lambda g: (iou[g], g), default=None)
+        hits.append(best is not None and iou[best] >= threshold)
+        if hits[-1]:
+            free.remove(best)
+    precision = np.cumsum(hits) / np.arange(1, len(hits) + 1) if hits else np.zeros(0)
+    return sum(precision[i:].max() for i, hit in enumerate(hits) if hit) / len(truths)
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(WINDOW, max_size=8), st.lists(WINDOW, min_size=1, max_size=4))
+def test_average_precision_is_that_of_the_loops(spans, truths):
+    said, true = np.array(spans).reshape(-1, 2), np.array(truths)
+    for threshold in (0.3, 0.5, 0.75):
+        (found,) = moments.average_precision(said, true, [threshold])
+        assert found == pytest.approx(naive_precision(said, true, threshold))
+
+
+@given(TRUTH, st.dictionaries(st.integers(0, 8), st.lists(WINDOW, max_size=4)))
+@settings(max_examples=20, deadline=None)
+def test_intervals_of_moments_hold_their_scores(truth, said):
+    found = moments.retrieve(said, truth)
+    pairs = [(found.mean_iou, found.mean_iou_interval), (found.mean_precision, found.mean_precision_interval)]
+    pairs += [(found.precision[x], found.precision_interval(x)) for x in (0.5, 0.75)]
+    for value, (low, high) in pairs:
+        assert low - 1e-9 <= high
+        assert min(found.ious.min(), found.queries.min()) - 1e-9 <= low
+        assert high <= 1 + 1e-9
+        if len(truth) == 1:
+            assert (low, high) == pytest.approx((value, value))

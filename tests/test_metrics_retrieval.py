@@ -1,8 +1,10 @@
 """R@k and ranks, with ties: properties, cases by hand, and the popular fault on purpose."""
 
+from itertools import permutations
+
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -72,3 +74,26 @@ def test_several_captions_a_video():
 def test_odd_matrices_are_refused(matrix):
     with pytest.raises(ValueError, match=r"finite|square"):
         retrieval.retrieve(matrix)
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.integers(1, 6).flatmap(lambda n: hnp.arrays(bool, st.tuples(st.integers(1, 4), st.just(n)))))
+def test_chance_is_what_all_orders_give_on_average(right):
+    right[:, 0] |= ~right.any(axis=1)
+    columns = right.shape[1]
+    orders = np.array(list(permutations(range(columns))))
+    ranked = right[:, orders].argmax(axis=2) + 1
+    found = retrieval.chance(right, at=(1, 2, 5))
+    assert found.mean_rank == pytest.approx(ranked.mean())
+    assert found.recall == pytest.approx({k: (ranked <= k).mean() for k in (1, 2, 5)})
+    assert found.median_rank == pytest.approx(np.median(ranked))
+
+
+@given(MATRIX)
+@settings(max_examples=15, deadline=None)
+def test_intervals_of_ranks_hold_them(matrix):
+    found = retrieval.retrieve(matrix)
+    for low, high in (found.median_interval, found.mean_interval):
+        assert 1 <= low <= high <= len(matrix)
+    if len(matrix) == 1:
+        assert found.median_interval == found.mean_interval == (1.0, 1.0)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from videre.errors import ConfigError, DataError
@@ -152,3 +152,15 @@ def test_guesses_from_scores():
     assert actions == [[(0, 1), (0, 0), (1, 1)]]
     with pytest.raises(ValueError, match="softmax"):
         anticipation.actions_from_scores(np.array([[-1.0]]), np.array([[1.0]]))
+
+
+@given(st.lists(st.tuples(st.booleans(), st.integers(0, 6)), min_size=1, max_size=40))
+@settings(max_examples=20, deadline=None)
+def test_the_interval_of_class_recall(items):
+    guesses, labels = [[label] if hit else [] for hit, label in items], [label for _, label in items]
+    found = anticipation.top_k(guesses, labels)
+    low, high = found.class_recall_interval
+    assert 0 <= low <= high <= 1
+    if all(hit for hit, _ in items):
+        assert (low, high) == (1.0, 1.0)
+    assert np.isnan(anticipation.top_k(guesses, labels, classes=["none"]).class_recall_interval).all()

@@ -94,11 +94,15 @@ def score_scalegrid(flags: Path, *, letters: Path | None = None, model: str | No
         name: {"n": models.count(name), **{rate: some[name].percent for rate, some in found.items()}}
         for name in dict.fromkeys(models)
     }
-    intervals = {name: {rate: percents(some[name].interval) for rate, some in found.items()} for name in scores}
+    intervals: dict[str, dict] = {
+        name: {rate: percents(some[name].interval) for rate, some in found.items()} for name in scores
+    }
     if letters is not None:
         if model not in scores:
             raise DataError(f"{flags}: model {model!r} is not one of {', '.join(scores)}")
-        scores[model] |= _grid([row for row in rows if row.get("model") == model], letters)
+        grid = _grid([row for row in rows if row.get("model") == model], letters)
+        scores[model] |= grid["scores"]
+        intervals[model] |= grid["intervals"]
     counts = {"n_items": len(rows)}
     return {"benchmark": "video-mme-scalegrid", "scores": scores, "intervals": intervals, "counts": counts}
 
@@ -162,11 +166,17 @@ def _grid(rows: Sequence[Row], letters: Path) -> Report:
     best = {r.text("sample_id"): r.text("best_config") for r in rows if r.get("trajectory_class") != "always_wrong"}
     marks = [[key in best and row.get(name) == row.get(best[key]) for name in settings] for key, row in said.items()]
     found = choice.grid(np.array(marks, dtype=bool), settings)
+    rates = {"overwritten": found.overwritten, "dropped": found.dropped}
+    maxima = {"best_fixed": found.best_fixed, "oracle": found.oracle, "headroom": found.headroom}
+    by_setting = share_report(found.settings)
     return {
-        "accuracy_by_config": {name: share.percent for name, share in found.settings.items()},
-        "best_fixed": found.best_fixed * 100,
-        "oracle": found.oracle * 100,
-        "headroom": found.headroom * 100,
-        "overwritten": found.overwritten.percent,
-        "dropped": found.dropped.percent,
+        "scores": {
+            "accuracy_by_config": by_setting["scores"],
+            **{name: value * 100 for name, value in maxima.items()},
+            **{name: share.percent for name, share in rates.items()},
+        },
+        "intervals": {
+            "accuracy_by_config": by_setting["intervals"],
+            **{name: percents(share.interval) for name, share in rates.items()},
+        },
     }

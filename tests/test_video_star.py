@@ -218,9 +218,12 @@ def test_questions_and_boxes_become_rows(tmp_path):
     own = {"id": "o", "video": "o.mp4", "duration_seconds": 10}
     own |= {"boxes": [box, box | {"seconds": 4.0, "label": "table"}]}
     own |= {"spans": [{"start_seconds": 2, "end_seconds": 5, "label": "pours tea"}]}
+    own["spans"].append({"start_seconds": 4.0, "end_seconds": 4.1, "label": "claps"})
     (tmp_path / "own.jsonl").write_text(json.dumps(own) + "\n")
     rows = {r.id: r for r in build(label_sets.own(tmp_path / "own.jsonl"), "objects")}
     assert rows["o/when_range/0"].labels[0].value == [0.2, 0.5]
+    assert rows["o/when_time/1"].labels[0].value == pytest.approx(0.405, abs=0.01)
+    assert rows["o/what_at_time/1"].labels[0].value == ["pours tea", "claps"]
     assert rows["o/two_objects/0"].labels[2].value == "the objects are NOT the same"
     assert rows["o/where/0"].labels[0].kind == "box"
     for one in rows.values():  # every label, said as the export says it, is accepted by its own verifier

@@ -1,8 +1,8 @@
 """The question table: rows out of labelled videos, made once and the same in every cycle.
 
 Source: section 2.2 of the paper; dataset builders of the official code.
-Differs: label and question of one row show numbers with the same number of decimals; a range that rounding has emptied
-makes no row; steps keep the order in which they happen.
+Differs: label and question of one row show numbers with the same number of decimals; a range that is nearly or wholly
+emptied by rounding is asked for as a moment; steps keep the order in which they happen.
 """
 
 import itertools
@@ -16,6 +16,8 @@ from videre.types import Box, Span
 
 Words = Mapping[str, str]
 NO_WORDS: Words = MappingProxyType({})
+SHORT = 0.02
+"""Share of the clip below which an event is a moment."""
 Derive = Callable[[Labelled, "Asker"], Iterator[Row]]
 
 
@@ -120,17 +122,33 @@ def _question(item: Labelled, asker: Asker) -> Iterator[Row]:
 def _events(item: Labelled, asker: Asker) -> Iterator[Row]:
     for number, span in enumerate(item.spans):
         pair = _range(item, span, asker.digits(f"{item.id}/{number}"))
-        if pair is None or not span.label:
-            continue
-        start, end = (f"{value}" for value in pair)
         named = {"number": str(number)}
-        yield asker.row(
-            item, "when_range", [Label("temporal_range", "time_range", pair)], words={"event": span.label, **named}
-        )
-        during = [s.label for s in item.spans if s.label and s.overlap_seconds(span) > 0.5 * s.seconds]
-        actions = Label("actions", "unordered", list(dict.fromkeys(during)))
-        words = {"range": f"{start} and {end}", "start": start, "end": end}
-        yield asker.row(item, "what_in_range", [actions], words=words | named)
+        if span.label and item.duration_seconds and (pair is None or span.seconds < SHORT * item.duration_seconds):
+            yield from _moment(item, span, asker, named)
+        elif span.label and pair:
+            yield from _stretch(item, span, pair, asker, named)
+
+
+def _moment(item: Labelled, span: Span, asker: Asker, named: Words) -> Iterator[Row]:
+    """An event that is too short to overlap with: when it is, and what is there then."""
+    middle = (span.start_seconds + span.end_seconds) / 2
+    share = round(min(max(middle / (item.duration_seconds or 1.0), 0.0), 1.0), asker.digits(f"{item.id}/{named}"))
+    point = Label("normalized_time", "time_point", share)
+    yield asker.row(item, "when_time", [point], words={"event": span.label or "", **named})
+    there = [s.label for s in item.spans if s.label and s.start_seconds <= middle <= s.end_seconds]
+    actions = Label("actions", "unordered", list(dict.fromkeys(there)))
+    yield asker.row(item, "what_at_time", [actions], words={"time": str(share), **named})
+
+
+def _stretch(item: Labelled, span: Span, pair: list[float], asker: Asker, named: Words) -> Iterator[Row]:
+    """An event with a beginning and an end: when it is, and what happens meanwhile."""
+    start, end = (f"{value}" for value in pair)
+    label = Label("temporal_range", "time_range", pair)
+    yield asker.row(item, "when_range", [label], words={"event": span.label or "", **named})
+    during = [s.label for s in item.spans if s.label and s.overlap_seconds(span) > 0.5 * s.seconds]
+    actions = Label("actions", "unordered", list(dict.fromkeys(during)))
+    words = {"range": f"{start} and {end}", "start": start, "end": end, **named}
+    yield asker.row(item, "what_in_range", [actions], words=words)
 
 
 def _things(item: Labelled, asker: Asker) -> Iterator[Row]:

@@ -94,6 +94,7 @@ SELECTORS = {
     "mdp3": "videre.apps.frame_selectors:mdp3",
     "msr-vir": "videre.apps.grounding:selector",
     "nms": "videre.apps.frame_selectors:nms",
+    "post-hoc": "videre.apps.grounding:post_hoc",
     "q-frame": "videre.apps.frame_selectors:q_frame",
     "top-k": "videre.apps.frame_selectors:top_k",
     "uniform": "videre.video.sample:uniform",
@@ -108,6 +109,7 @@ MODELS: dict[str, str] = {
     "slow-fast": "videre.apps.rivals:slow_fast",
     "bt-adapter": "videre.apps.adapters:chat_model",
     "ma-lmm": "videre.apps.remembering:model",
+    "captions": "videre.apps.grounding:captions",
 }
 """Model prefix -> the function that loads one from what stands after it (`ma-lmm:FOLDER`)."""
 

@@ -5,12 +5,12 @@ that must be shaped (Arabic, Hebrew, Indic, marks on letters) need Pillow's Raqm
 it is missing; they are never shown wrong.
 """
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.resources import as_file, files
 from pathlib import Path
 
-import numpy as np
 import regex
 from fontTools.ttLib import TTFont, TTLibError
 from PIL import Image, ImageDraw, ImageFont, features
@@ -30,31 +30,25 @@ _STRONG = regex.compile(r"[\p{Bidi_Class=L}\p{Bidi_Class=R}\p{Bidi_Class=AL}]")
 _INVISIBLE = regex.compile(r"\p{Default_Ignorable_Code_Point}")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Word:
     """What a word takes on the page, in pixels from its pen position at the top of the line.
 
     Attributes:
         advance: by how much the pen moves.
-        left: x of its first column of pixels; negative where ink stands before the pen.
-        top: y of its first row of pixels.
-        pixels: uint8 `[h, w]`, 255 is full ink.
+        left: x of its first column of ink; negative where ink stands before the pen.
+        top: y of its first row of ink.
+        ink: grey, 255 is full ink, cut to what is inked; None where nothing is.
+        right: where the word ends: its advance, or its ink where that is further.
+        bottom: y after its last row of ink.
     """
 
     advance: int
-    left: int
-    top: int
-    pixels: np.ndarray
-
-    @property
-    def right(self) -> int:
-        """Where the word ends: its advance, or its ink where that is further."""
-        return max(self.advance, self.left + self.pixels.shape[1])
-
-    @property
-    def bottom(self) -> int:
-        """y after its last row of pixels."""
-        return self.top + self.pixels.shape[0]
+    left: int = 0
+    top: int = 0
+    ink: Image.Image | None = None
+    right: int = 0
+    bottom: int = 0
 
 
 class Face:
@@ -70,6 +64,7 @@ class Face:
 
     def __init__(self, path: str | Path | None, size_px: int) -> None:
         self.path = str(path) if path else SHIPPED
+        self._size_px = size_px
         self._words: dict[tuple[str, bool | None], Word] = {}
         try:
             with as_file(files("videre.methods.t2vid") / "font" / SHIPPED) as shipped:
@@ -115,12 +110,19 @@ class Face:
         font = self._shaping if shaped else self._basic
         direction = None if right_to_left is None else "rtl" if right_to_left else "ltr"
         visible = text if shaped else _INVISIBLE.sub("", text)
-        left, top, right, bottom = (round(edge) for edge in font.getbbox(visible, direction=direction))
-        picture = Image.new("L", (max(0, right - left), max(0, bottom - top)))
-        if picture.width and picture.height:
-            ImageDraw.Draw(picture).text((-left, -top), visible, fill=255, font=font, direction=direction)
-        advance = -(-font.getlength(visible, direction=direction) // 1)
-        return _trimmed(int(advance), left, top, np.asarray(picture))
+        advance = math.ceil(font.getlength(visible, direction=direction))
+        height = self.ascent_px + self.descent_px
+        pad = self._size_px  # more than any letter reaches beyond its place; towers of accents are measured
+        if shaped:
+            x0, y0, x1, y1 = font.getbbox(visible, direction=direction)
+            pad += math.ceil(max(-x0, -y0, x1 - advance, y1 - height, 0))
+        canvas = Image.new("L", (advance + 2 * pad, height + 2 * pad))
+        ImageDraw.Draw(canvas).text((pad, pad), visible, fill=255, font=font, direction=direction)
+        box = canvas.getbbox()
+        if box is None:
+            return Word(advance, right=advance)
+        left, top, right, bottom = (edge - pad for edge in box)
+        return Word(advance, left, top, canvas.crop(box), max(advance, right), bottom)
 
 
 def needs_shaping(text: str) -> bool:
@@ -148,12 +150,3 @@ def check_shaping(text: str) -> None:
             "install libraqm and fribidi (apt-get install libraqm0 libfribidi0)",
             code="no_shaping",
         )
-
-
-def _trimmed(advance: int, left: int, top: int, pixels: np.ndarray) -> Word:
-    """The word without empty rows and columns around its ink."""
-    rows, columns = np.flatnonzero(pixels.any(axis=1)), np.flatnonzero(pixels.any(axis=0))
-    if not len(rows):
-        return Word(advance, 0, 0, np.zeros((0, 0), np.uint8))
-    y0, y1, x0, x1 = rows[0], rows[-1] + 1, columns[0], columns[-1] + 1
-    return Word(advance, left + int(x0), top + int(y0), pixels[y0:y1, x0:x1].copy())

@@ -55,13 +55,12 @@ def laid_out(
 
 def pixels(page: Page) -> UInt8[np.ndarray, "H W"]:
     """The page in grey: 255 is paper, 0 is ink."""
-    ink = np.zeros((page.height_px, page.width_px), np.uint8)
+    paper = Image.new("L", (page.width_px, page.height_px), 255)
     for fragment in page.fragments:
         word, (x, y) = fragment.word, fragment.pen_px
-        height, width = word.pixels.shape
-        place = ink[y + word.top : y + word.top + height, x + word.left : x + word.left + width]
-        np.maximum(place, word.pixels, out=place)
-    return 255 - ink
+        if word.ink is not None:
+            paper.paste(0, (x + word.left, y + word.top), word.ink)
+    return np.asarray(paper)
 
 
 def png(page: Page) -> bytes:

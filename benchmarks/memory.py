@@ -206,7 +206,7 @@ def run(*, quick: bool, hours: float) -> dict[str, Any]:
     torch.set_num_threads(1)
     stream = told("stream", streaming(hours=hours))  # First, while the process is small.
     frame = told("frame", one_frame(rounds=3 if quick else 7, late=10 if quick else 200))
-    learning = training(rounds=1 if quick else 3, count=12 if quick else 24, layers=2 if quick else 6)
+    learning = training(rounds=1 if quick else 3, count=24 if quick else 60, layers=2 if quick else 6)
     seconds, taught = frame["seconds"], learning["seconds"]
     return {
         "name": "memory",

@@ -13,7 +13,7 @@ from videre import compat
 from videre.methods.ma_lmm import bank as banks
 from videre.methods.ma_lmm.bank import Bank, push
 from videre.methods.ma_lmm.memory import OFFICIAL, Memory, Parts, State, Words, apart, step, watched
-from videre.methods.ma_lmm.positions import at_times, rescaled
+from videre.methods.ma_lmm.positions import of_slots
 
 compat.need_hf()
 
@@ -286,10 +286,10 @@ def test_positions_learn_where_they_are_read(parts, words):
 def test_a_video_longer_than_the_table_of_positions(parts, words):
     for memory in (OFFICIAL, Memory(positions="read")):
         assert final(parts, frames_of(20), words, memory).isfinite().all()
-    table = torch.arange(5.0)[:, None]
-    times = torch.tensor([0.0, 4.0, 8.0])
-    assert at_times(table, rescaled(times, 8.0, 5)).flatten().tolist() == [0.0, 2.0, 4.0]
-    assert at_times(table, torch.tensor([0.0, 1.5, 9.0])).flatten().tolist() == [0.0, 1.5, 4.0]
+    # Runs of one, two and three frames, the last of them half past a table of five rows.
+    table, sizes = torch.arange(5.0)[:, None] ** 2, torch.tensor([1.0, 2.0, 3.0])
+    found = of_slots(table, torch.tensor([0.0, 1.5, 5.0])[None, :, None], sizes[None, :, None])
+    assert_close(found.flatten(), torch.tensor([0.0, (1 + 4) / 2, 16.0]))
 
 
 @torch.no_grad()

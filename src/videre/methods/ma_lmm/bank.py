@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -174,14 +174,18 @@ def _likest_neighbours(bank: Bank) -> Int[Tensor, "B N"]:
     return F.cosine_similarity(bank.values[:, :-1], bank.values[:, 1:], dim=-1).argmax(1)
 
 
-def _later(gone: Int[Tensor, "B N"], count: int) -> Bool[Tensor, "B K N"]:
-    """Which slots come after the one that goes, of those that are left."""
-    return torch.arange(count - 1, device=gone.device)[None, :, None] >= gone[:, None]
+def _rows(gone: Int[Tensor, "B N"], count: int) -> Int[Tensor, " R"]:
+    """Which of the `B * count * N` rows are left, the slots after the one that goes moved up by one."""
+    batch, tokens = gone.shape
+    slots = torch.arange(count - 1, device=gone.device)[None, :, None]
+    slots = slots + (slots >= gone[:, None]) + count * torch.arange(batch, device=gone.device)[:, None, None]
+    return (slots * tokens + torch.arange(tokens, device=gone.device)).flatten()
 
 
-def _left(part: Tensor, later: Bool[Tensor, "B K N"]) -> Tensor:
-    """All slots but the one that goes: those after it move up by one."""
-    return torch.where(later if part.ndim == 3 else later[..., None], part[:, 1:], part[:, :-1])
+def _left(part: Tensor, rows: Int[Tensor, " R"]) -> Tensor:
+    """All slots but the one that goes, copied row by row."""
+    shape = (part.shape[0], part.shape[1] - 1, *part.shape[2:])
+    return part.flatten(0, 2).index_select(0, rows).view(shape)
 
 
 def _at(part: Tensor, slot: Int[Tensor, "B N"]) -> Tensor:
@@ -191,23 +195,23 @@ def _at(part: Tensor, slot: Int[Tensor, "B N"]) -> Tensor:
 
 
 def _drop(bank: Bank, gone: Int[Tensor, "B N"]) -> Bank:
-    later = _later(gone, len(bank))
-    parts = tuple(_left(part, later) for part in bank.cached)
-    return Bank(_left(bank.values, later), _left(bank.sizes, later), _left(bank.times, later), parts)
+    rows = _rows(gone, len(bank))
+    parts = tuple(_left(part, rows) for part in bank.cached)
+    return Bank(_left(bank.values, rows), _left(bank.sizes, rows), _left(bank.times, rows), parts)
 
 
 def _fold(bank: Bank, into: Int[Tensor, "B N"], gone: Int[Tensor, "B N"], *, weights: Float[Tensor, "B M N"]) -> Bank:
     """The slot `gone` merged into the earlier slot `into`, the others as they were."""
-    later = _later(gone, len(bank))
+    rows = _rows(gone, len(bank))
     a, b = _at(weights, into), _at(weights, gone)
 
     def mean(part: Tensor) -> Tensor:
         share = (a, b) if part.ndim == 3 else (a[..., None], b[..., None])
         merged = (share[0] * _at(part, into) + share[1] * _at(part, gone)) / (share[0] + share[1])
-        return _put(_left(part, later), into, merged.to(part.dtype))
+        return _put(_left(part, rows), into, merged.to(part.dtype))
 
     both = _at(bank.sizes, into) + _at(bank.sizes, gone)
-    sizes = _put(_left(bank.sizes, later), into, both)
+    sizes = _put(_left(bank.sizes, rows), into, both)
     return Bank(mean(bank.values), sizes, mean(bank.times), tuple(mean(part) for part in bank.cached))
 
 

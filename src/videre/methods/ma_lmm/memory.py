@@ -16,7 +16,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from videre.methods.ma_lmm.bank import Bank, Reduce, compress, detached, joined, shortened, single
-from videre.methods.ma_lmm.positions import at_times, place, rescaled
+from videre.methods.ma_lmm.positions import of_slots, place
 from videre.models import qformer as ground
 from videre.models.qformer import KeysValues
 
@@ -29,7 +29,7 @@ class Memory:
         visual: most slots of the visual bank; 0 forgets all frames but the current one.
         query: most slots of each query bank; 0 for no query banks.
         positions: when the time of a frame is added to it: as it is written to the bank, as the released code does, or
-            each time it is read, so that the embedding of every slot gets gradients.
+            each time it is read, so that frames are compared without it and the vectors of all slots get gradients.
         cached: keep projected keys and values with each slot, merged as the slots are, instead of projecting all again.
         first: whether the first layer has a query bank. What it takes in is the same at every frame, so without dropout
             its bank changes no answer; without the bank, queries and word embeddings get gradients in full, where
@@ -192,44 +192,28 @@ def _look(
     parts: Parts, state: State, frame: Float[Tensor, "B N C"], memory: Memory, learn: bool
 ) -> tuple[dict[int, KeysValues], Bank | None]:
     """What each reading layer can attend to, by its number, and the visual bank with this frame in it."""
-    table, time = parts.positions, float(state.frames)
-    if table is not None and memory.positions == "write":
-        frame, table = place(frame, table, time), None
+    table = parts.positions
+    placed = frame if table is None else place(frame, table, state.frames)
     layers = enumerate(ground.layers(parts.qformer))
     readers = {number: layer.crossattention for number, layer in layers if ground.reads_pictures(layer)}
-    pairs = [ground.projected(reader, frame) for reader in readers.values() if memory.cached]
-    newest = single(frame, time, cached=tuple(part for pair in pairs for part in pair))
+    pairs = [ground.projected(reader, placed) for reader in readers.values() if memory.cached]
+    kept = placed if memory.positions == "write" else frame
+    newest = single(kept, float(state.frames), cached=tuple(part for pair in pairs for part in pair))
     longer = joined(state.visual if memory.visual else None, newest)
-    places = None if table is None else rescaled(longer.times, time, len(table))
     if memory.cached and not learn:
-        offered = {n: _cached(longer, i, reader, table, places) for i, (n, reader) in enumerate(readers.items())}
+        flat = [part.flatten(1, 2) for part in longer.cached]
+        offered = {number: (flat[2 * i], flat[2 * i + 1]) for i, number in enumerate(readers)}
     else:
-        shown = longer.flat if table is None or places is None else _timed(longer, table, places)
+        shown = _shown(longer, None if memory.positions == "write" else table)
         offered = {number: ground.projected(reader, shown) for number, reader in readers.items()}
     if memory.visual == 0:
         return offered, None
     return offered, shortened(detached(longer), memory.visual, reduce=memory.reduce)
 
 
-def _timed(bank: Bank, table: Float[Tensor, "T C"], places: Float[Tensor, "B M N"]) -> Float[Tensor, "B K C"]:
-    """All slots as tokens, each with the vector of its time."""
-    return (bank.values + at_times(table, places)).flatten(1, 2)
-
-
-def _cached(
-    bank: Bank,
-    number: int,
-    reader: Any,
-    table: Float[Tensor, "T C"] | None,
-    places: Float[Tensor, "B M N"] | None,
-) -> KeysValues:
-    """Keys and values of all slots out of the cache; the few position vectors are projected apart and added."""
-    key, value = bank.cached[2 * number : 2 * number + 2]
-    if table is not None and places is not None:
-        inner = reader.attention
-        key = key + at_times(table @ inner.key.weight.T, places)
-        value = value + at_times(table @ inner.value.weight.T, places)
-    return key.flatten(1, 2), value.flatten(1, 2)
+def _shown(bank: Bank, table: Float[Tensor, "T C"] | None) -> Float[Tensor, "B K C"]:
+    """All slots as tokens, each with the vector of its time where that is not in it yet."""
+    return bank.flat if table is None else (bank.values + of_slots(table, bank.times, bank.sizes)).flatten(1, 2)
 
 
 def _recall(

@@ -1,39 +1,37 @@
-"""When a frame was: one learned vector a time step, read also between two steps and past the last one.
+"""When a frame was: one learned vector a time step, added to all its tokens.
 
-A merged slot lies at the mean time of its frames, so its vector lies between two rows. A video longer than the table is
-drawn together so that its current frame lies at the last row: no length is an error.
+A slot that holds several frames carries the mean of their vectors. The vectors of all slots can be read off the table
+at any time, from where the frames of a slot lie and how many they are, so that all of them learn. Frames past the end
+of the table take its last vector: no length is an error.
 
-Differs: the released code stops with an index error after 120 frames.
+Differs: the released code stops with an index error after 120 frames, and trains the vector of the last frame alone.
 """
 
-from typing import overload
-
-import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.nn import functional as F
 
 
-def at_times(table: Float[Tensor, "T C"], times: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape C"]:
-    """The vectors at these times: rows, and straight lines between them; the last row past the end."""
-    times = times.clamp(0, len(table) - 1)
-    low = times.floor()
-    share = (times - low).to(table.dtype)[..., None]
-    first = low.long()
-    second = (first + 1).clamp(max=len(table) - 1)
-    return torch.lerp(table[first], table[second], share)
+def place(tokens: Float[Tensor, "B N C"], table: Float[Tensor, "T C"], frame: int) -> Float[Tensor, "B N C"]:
+    """The tokens of a frame with the vector of its time."""
+    return tokens + table[min(frame, len(table) - 1)]
 
 
-def place(tokens: Float[Tensor, "B N C"], table: Float[Tensor, "T C"], time: float) -> Float[Tensor, "B N C"]:
-    """The tokens of a frame with the vector of its time; on a whole time step that is the row itself."""
-    if float(time).is_integer():
-        return tokens + table[min(int(time), len(table) - 1)]
-    return tokens + at_times(table, torch.tensor(time, device=table.device))
+def of_slots(
+    table: Float[Tensor, "T C"], times: Float[Tensor, "B M N"], sizes: Float[Tensor, "B M N"]
+) -> Float[Tensor, "B M N C"]:
+    """The mean vector of the frames of each slot, which are taken for a run of `sizes` frames around `times`.
+
+    That is what they are under every way to reduce a bank but `tome`, which joins far frames, and up to the weights
+    under `compress_plainly`.
+    """
+    sums = F.pad(table.double().cumsum(0), (0, 0, 1, 0))
+    start = (times - (sizes - 1) / 2).round().long()
+    stop = start + sizes.long()
+    return ((_sum_before(sums, table, stop) - _sum_before(sums, table, start)) / sizes[..., None]).to(table.dtype)
 
 
-@overload
-def rescaled(times: float, now: float, rows: int) -> float: ...
-@overload
-def rescaled(times: Tensor, now: float, rows: int) -> Tensor: ...
-def rescaled(times: float | Tensor, now: float, rows: int) -> float | Tensor:
-    """Times drawn together so that the current one lies within a table of so many rows; as they are while it does."""
-    return times if now <= rows - 1 else times * ((rows - 1) / now)
+def _sum_before(sums: Float[Tensor, "T1 C"], table: Float[Tensor, "T C"], frame: Tensor) -> Float[Tensor, "B M N C"]:
+    """The sum of the vectors of all frames before this one; past the table, its last vector over and over."""
+    over = (frame - len(table)).clamp(min=0)
+    return sums[frame.clamp(max=len(table))] + over[..., None] * table[-1].double()

@@ -45,7 +45,7 @@ Corners = tuple[float, float, float, float]
 
 def verify(answer: str, label: Label, profile: Profile) -> Verdict:
     """Whether the box that the answer ends with overlaps enough with the label."""
-    stated = boxes(answer)
+    stated = boxes(answer, form=profile.space.form)
     if not stated:
         return reject("no box is stated")
     kept = [b for b in stated if not _NOT.search(answer[: b[0]])]
@@ -61,13 +61,16 @@ def verify(answer: str, label: Label, profile: Profile) -> Verdict:
     return _compared(corners(numbers, profile.space), label, profile)
 
 
-def boxes(text: str) -> list[tuple[int, int, Corners]]:
-    """Where each box begins and ends in a text, and its four numbers as they stand; percent as shares of one."""
+def boxes(text: str, *, form: str = "xyxy") -> list[tuple[int, int, Corners]]:
+    """Where each box begins and ends in a text, and its four numbers as they stand; percent as shares of one.
+
+    Sides that are named as width and height are read so, whatever the form.
+    """
     found = [(m.start(), m.end(), _numbers(m)) for m in [*_TWO_CORNERS.finditer(text), *_BOX.finditer(text)]]
     if not found:
         found = [(m.start(), m.end(), _crossed(_numbers(m))) for m in _AXES.finditer(text)]
     if not found:
-        found = _named(text) or [(m.start(), m.end(), _numbers(m)) for m in _BARE.finditer(text)]
+        found = _named(text, form) or [(m.start(), m.end(), _numbers(m)) for m in _BARE.finditer(text)]
     return sorted(found)
 
 
@@ -106,7 +109,7 @@ def _numbers(match: re.Match[str]) -> Corners:
     return a, b, c, d
 
 
-def _named(text: str) -> list[tuple[int, int, Corners]]:
+def _named(text: str, form: str) -> list[tuple[int, int, Corners]]:
     """Boxes told side by side: "x1=0.2, y1=0.3, x2=0.5, y2=0.8"; `x1` is the left side where there is an `x2`."""
     sides: dict[int, float] = {}
     found, start = [], 0
@@ -120,6 +123,9 @@ def _named(text: str) -> list[tuple[int, int, Corners]]:
         number, unit = (match[2], match[3]) if match[1] else (match[5], match[6])
         sides[side] = float(number) / (100 if unit == "%" else 1)
         if len(sides) == 4:
-            found.append((start, match.end(), (sides[0], sides[1], sides[2], sides[3])))
+            four = (sides[0], sides[1], sides[2], sides[3])
+            if form == "xyxy" and names & {"w", "width", "h", "height"}:
+                four = corners(four, Space("cxcywh" if names & {"cx", "cy"} else "xywh"))
+            found.append((start, match.end(), four))
             sides = {}
     return found

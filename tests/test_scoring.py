@@ -5,7 +5,9 @@ import json
 import pytest
 from click.testing import CliRunner
 
+from videre.apps import scoring
 from videre.apps.cli import cli
+from videre.metrics import extractors, tempcompass, text
 
 
 def score(*arguments: object) -> dict:
@@ -42,3 +44,9 @@ def test_a_missing_file_is_named():
     done = CliRunner().invoke(cli, ["score", "retrieval", "gone.npy"])
     assert "gone.npy" in str(done.exception)
     assert done.exception.exit_code in (2, 3)
+
+
+def test_names_of_rules_are_those_of_metrics():
+    assert list(scoring.MATCHES) == list(text.MATCHES)
+    assert list(scoring.RULES) == list(extractors.RULES)
+    assert list(scoring.TASKS) == list(tempcompass.TASKS)

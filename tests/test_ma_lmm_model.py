@@ -297,3 +297,23 @@ def test_official_mode_by_name(checkpoints):
     memory = model.settings.memory
     assert (memory.positions, memory.cached, memory.first, memory.visual, memory.query) == ("write", False, True, 4, 20)
     assert memory.reduce.__name__ == "fifo"
+
+
+def test_anticipation_by_command_takes_beams_as_guesses(checkpoints, tmp_path):
+    """EPIC-KITCHENS through `videre eval`: five beams are five guesses, and only what came before is seen."""
+    (tmp_path / "videos/P01/videos").mkdir(parents=True)
+    world.write(world.make(3, world.Config(seconds=6.0, size_px=48)), tmp_path / "videos/P01/videos/P01_11.mp4")
+    columns = "narration_id,participant_id,video_id,start_timestamp,stop_timestamp,narration,"
+    columns += "verb,verb_class,noun,noun_class"
+    row = "P01_11_0,P01,P01_11,00:00:04.00,00:00:05.00,open door,open,3,door,8"
+    (tmp_path / "EPIC_100_validation.csv").write_text(f"{columns}\n{row}\n")
+    model = f"ma-lmm:{checkpoints('instructblip')}#slots=2,beams=5,answer_tokens=3"
+    given = ["eval", "epic-kitchens", "--annotations", str(tmp_path / "EPIC_100_validation.csv")]
+    given += ["--videos", str(tmp_path / "videos"), "-m", model, "-k", "4", "-o", str(tmp_path / "run"), "--no-blind"]
+    ran = CliRunner().invoke(cli, given)
+    assert ran.exit_code == 0, (ran.output, ran.exception)
+    lines = [json.loads(line) for file in (tmp_path / "run").rglob("*.jsonl") for line in file.read_text().splitlines()]
+    answered = [line.get("row", line) for line in lines if "ranking" in line.get("row", line)]
+    assert answered, [list(line) for line in lines]
+    assert 1 < len(answered[0]["ranking"]) <= 5
+    assert max(frame["seconds"] for frame in answered[0]["frames"]) <= 3.0

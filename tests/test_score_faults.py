@@ -113,6 +113,7 @@ def test_torn_json_is_named_with_its_line(score, tmp_path):
         (MOMENT, GUESS, ["said0.json:1", "neither"]),
         (GUESS, GUESS, ["annotations.json:1", '"relevant_windows"']),
         (GUESS, changed(MOMENT, relevant_windows=...), ["annotations.json:1", '"relevant_windows"']),
+        (GUESS, changed(MOMENT, relevant_windows=[[3, 2]]), ["annotations.json:1", "ends before it starts"]),
         (GUESS, changed(MOMENT, relevant_windows=[]), ["annotations.json:1", "empty"]),
         (GUESS, changed(MOMENT, saliency_scores=...), ["annotations.json:1", '"saliency_scores"']),
         (GUESS, changed(MOMENT, relevant_clip_ids=[7]), ["annotations.json:1", "0 to 2"]),

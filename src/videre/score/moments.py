@@ -146,6 +146,8 @@ def _some(row: Row) -> list[list[float]]:
     windows = row.windows("relevant_windows")
     if not windows:
         raise row.wrong('"relevant_windows" is empty')
+    if any(end < start for start, end in windows):
+        raise row.wrong(f'a window of "relevant_windows" ends before it starts: {windows}')
     return windows
 
 

@@ -54,7 +54,7 @@ def models(folder: Path) -> tuple[Path, Path]:
     config = tf.Owlv2Config(
         text_config={**small, **ids, "max_position_embeddings": 32, "pad_token_id": words.pad_token_id},
         vision_config={**small, "image_size": 224, "patch_size": 16},
-        projection_dim=64,
+        projection_dim=128,
     )
     tf.Owlv2ForObjectDetection(config).save_pretrained(folder / "owl")
     size = {"height": 224, "width": 224}

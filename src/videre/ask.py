@@ -69,6 +69,8 @@ def system(model: Answerer, select: Selector, *, size_px: int | None = DEFAULT_S
         frames = shown.chunks[shown.main]
         looked = time.perf_counter()
         answer = model.answer(shown.chunks, shown.question)
+        settle: Callable[..., Evidence] | None = getattr(select, "settle", None)  # A selector that grounds afterwards.
+        evidence = settle(video, question, answer, evidence) if settle else evidence
         chosen = Step("select", {"selector": selector_name(select)}, list(evidence.seconds), _ms(started, selected))
         steps = (
             *(evidence.steps or (chosen,)),

@@ -66,6 +66,25 @@ def selector(
     )
 
 
+def post_hoc(*, encoder: str = "", temporal: str = "", cache: str = "", k: int = 8) -> Any:
+    """The selector `post-hoc`: answer from frames evenly over the video, then look for the answer's moment."""
+    from videre.apps import grounders
+    from videre.methods.msr_vir.rivals import PostHoc
+
+    return PostHoc(grounders.known(encoder, temporal=temporal, cache=cache, allow_copyleft=False)[0], k)
+
+
+def captions(name: str, **loader: JSON) -> Any:
+    """The model `captions:SEEING` or `captions:SEEING+READING`: descriptions of frames, read by a text model."""
+    from videre.apps import grounders, naming
+    from videre.methods.msr_vir.profile import DEFAULT
+    from videre.methods.msr_vir.rivals import Captions
+
+    seeing, _, reading = name.partition("+")
+    eyes: Any = naming.model(seeing, **loader)
+    return Captions(eyes, grounders.writer(reading, DEFAULT) if reading else None, f"captions:{name}")
+
+
 _OPTIONS = (
     click.option("--encoder", default="", help="CLIP or SigLIP checkpoint: a folder or a hub id."),
     click.option("--temporal", default="", help="In its place: vlm:MODEL, univtg:FILE, or FILE.py:FUNCTION."),

@@ -12,11 +12,16 @@ from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
+import hypothesis
 import jaxtyping
 import pytest
 
 # A shell that starts the tests in the background leaves Ctrl-C ignored, and every child would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# A busy machine is no fault of the code: how long an example takes is not tested.
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
 
 # Shapes and types of every function of ours are checked in tests, and only there. VIDERE_UNCHECKED=1 turns it off.
 if not os.environ.get("VIDERE_UNCHECKED"):

@@ -87,11 +87,23 @@ def load(
             raise ModelError(
                 f"{checkpoint.id} is {config.model_type!r}, no detector: pass one of {', '.join(FAMILIES)}"
             )
+        if config.model_type == "omdet-turbo":
+            _need_operators(checkpoint.id)
         family = transformers.AutoModelForZeroShotObjectDetection
         network = load_network(family, checkpoint, device=checked_device(device))
         processor = transformers.AutoProcessor.from_pretrained(checkpoint.folder, local_files_only=True)
         told = card(checkpoint, network) | {"min_score": min_score}
     return Detector(network, processor, name=name_or_folder, card=told, min_score=min_score)
+
+
+def _need_operators(name: str) -> None:
+    import torchvision
+
+    try:
+        torchvision.ops.nms(torch.zeros(1, 4), torch.zeros(1), 0.5)
+    except RuntimeError as error:
+        words = f"{name} drops overlapping boxes with torchvision's compiled operators, which are missing here"
+        raise ModelError(f"{words}: install the torchvision that belongs to this torch", code="load") from error
 
 
 def _texts(queries: Sequence[str], family: str) -> Any:

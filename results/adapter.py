@@ -81,7 +81,7 @@ class Size:
 
 SMALL = Size(pair_steps=500, steps=350, held_out=200)
 SECOND = replace(SMALL, temporal_rate=3.0)
-"""Tried after `SMALL` had left motion at chance: temporal blocks learn three times as fast, as the paper has them faster."""
+"""Tried after `SMALL` had left motion at chance: temporal blocks learn faster than the rest, as the paper has them."""
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """Training by command, adapters on disk, official files, and the gradient over several processes."""
 
+import importlib.util
 import json
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from safetensors.torch import load_file
 
 import tiny_clip
 from videre.apps import cli
+from videre.apps.training import read_recipe
 from videre.data import world
 from videre.errors import ConfigError, ModelError
 from videre.methods.bt_adapter import captions, convert, encoder, losses, official, pretrain, store
@@ -274,3 +276,24 @@ def test_two_processes_give_the_gradient_of_the_whole_batch(tmp_path):
     told = torch.load(tmp_path / "told.pt")
     torch.testing.assert_close(told["loss"], loss.detach())
     torch.testing.assert_close(told["grad"], w.grad)
+
+
+@pytest.mark.parametrize("name", ["adapter", "adapter_own"])
+def test_the_recipes_can_be_read(name, tmp_path):
+    told = pretrain.read(read_recipe(Path(__file__).parent.parent / "recipes" / f"{name}.toml"), tmp_path)
+    assert told.branch.depth == 4
+    assert told.fit.rates == pretrain.RATES
+
+
+def test_the_study_runs_end_to_end(tmp_path):
+    spec = importlib.util.spec_from_file_location("study", Path(__file__).parent.parent / "results" / "adapter.py")
+    study = sys.modules["study"] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(study)
+    size = study.Size(pair_steps=2, pair_batch=4, steps=2, batch=4, held_out=4)
+    told = {arm: study.run(arm, 0, size, tmp_path)["right"] for arm in ("pair", "branch", "separate-st")}
+    assert [right["time"][1] for right in told.values()] == [16, 16, 16]
+    assert told["pair"]["motion"][0] == 4  # the mean of frames is right on one of each clip and its reversal
+    report = study.report(size, tmp_path)
+    assert set(report["arms"]) == {"frozen", "branch", "separate-st"}
+    assert report["claims"]["frozen pair at chance on time"]["holds"]
+    assert "| frozen | 1 |" in study.page(report)

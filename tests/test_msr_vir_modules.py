@@ -5,14 +5,18 @@ import argparse
 import numpy as np
 import pytest
 import torch
+import transformers as tf
 
 import tiny_clip
+from videre.ask import ask
 from videre.data.world.sample import SAMPLE
 from videre.errors import ModelError
 from videre.methods.msr_vir import univtg, univtg_network
 from videre.methods.msr_vir.prompted import PromptedPlaces, PromptedTimes, read_box, read_span
+from videre.methods.msr_vir.rivals import Captions, PostHoc
+from videre.models import detector as detectors
 from videre.models.fake import FakeMLLM
-from videre.types import Frames, Span
+from videre.types import Frames, Question, Span
 from videre.video.open import open_video
 
 WINDOW = Span(10.0, 90.0)
@@ -130,3 +134,101 @@ def test_positions_turn_once_over_the_video():
     for j in range(8):
         wave = np.sin if j % 2 == 0 else np.cos
         assert table[:, j].numpy() == pytest.approx(wave(places / 10000 ** (2 * (j // 2) / 8)), abs=1e-5)
+
+
+def test_answers_first_are_grounded_afterwards():
+    asked = []
+
+    class Finds:
+        name, card = "finds", {"name": "finds"}
+
+        def ground(self, video, query, *, window, top_k=1):
+            asked.append(query)
+            return [Span(1.0, 2.0)]
+
+    question = Question("what falls?", ("a ball", "a cup"))
+    record = ask(SAMPLE, question, model=FakeMLLM(otherwise="B"), select=PostHoc(Finds(), k=3))
+    assert asked == ["what falls? a cup"]
+    assert record.evidence.spans == (Span(1.0, 2.0),)
+    assert len(record.evidence.seconds) == 3
+    assert "ground afterwards" in [step.name for step in record.evidence.steps]
+
+
+def test_captions_are_read_by_a_text_model():
+    seen = []
+
+    def says(chunks, text):
+        seen.append((len(chunks), text))
+        return "a red ball"
+
+    reader = FakeMLLM(lambda chunks, text: "A" if "0.0 s: a red ball" in text and "1.0 s:" in text else "?")
+    frames = Frames(np.zeros((2, 3, 8, 8), np.uint8), np.arange(2.0))
+    answer = Captions(FakeMLLM(says), reader).answer([frames], Question("what is it?", ("a ball", "a cup")))
+    assert answer.option == 0
+    assert answer.rationale.count("a red ball") == 2
+    assert [count for count, _ in seen] == [1, 1]
+
+
+def swin():
+    sizes = {"embed_dim": 16, "depths": [1, 1, 1, 1], "num_heads": [1, 1, 2, 2], "window_size": 2, "image_size": 64}
+    return tf.SwinConfig(**sizes, out_features=["stage2", "stage3", "stage4"])
+
+
+def grounding_dino(kind, folder):
+    letters = "abcdefghijklmnopqrstuvwxyz"
+    specials = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    vocabulary = {word: i for i, word in enumerate([*specials, ".", *letters, *(f"##{c}" for c in letters)])}
+    small = {"num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32, "max_position_embeddings": 64}
+    text = tf.BertConfig(vocab_size=len(vocabulary), hidden_size=32, **small)
+    layers = {"d_model": 32, "encoder_layers": 1, "decoder_layers": 2, "encoder_ffn_dim": 32, "decoder_ffn_dim": 32}
+    heads = {"encoder_attention_heads": 2, "decoder_attention_heads": 2, "num_queries": 12}
+    config = getattr(tf, f"{kind}Config")(backbone_config=swin(), text_config=text, **layers, **heads)
+    getattr(tf, f"{kind}ForObjectDetection")(config).save_pretrained(folder)
+    images = tf.GroundingDinoImageProcessor(size={"shortest_edge": 64, "longest_edge": 96})
+    tf.GroundingDinoProcessor(images, tf.BertTokenizerFast(vocab=vocabulary)).save_pretrained(folder)
+    return folder
+
+
+def omdet(folder):
+    words = tiny_clip.tokenizer()
+    ids = {"vocab_size": len(words), "bos_token_id": words.bos_token_id, "eos_token_id": words.eos_token_id}
+    text = tf.CLIPTextConfig(**{**tiny_clip.TEXT, **ids, "hidden_size": 48, "max_position_embeddings": 77})
+    config = tf.OmDetTurboConfig(
+        text_config=text, backbone_config=swin(), use_timm_backbone=False,
+        apply_layernorm_after_vision_backbone=False, text_projection_in_dim=48, text_projection_out_dim=48,
+        task_encoder_hidden_dim=48, class_embed_dim=48, num_queries=12, decoder_hidden_dim=32, decoder_num_heads=2,
+        decoder_num_layers=1, decoder_dim_feedforward=32, encoder_hidden_dim=32, encoder_in_channels=[32, 64, 128],
+        encoder_dim_feedforward=32, num_projection_layers=1, image_size=64, vision_features_channels=[32, 32, 32],
+    )  # fmt: skip
+    tf.OmDetTurboForObjectDetection(config).save_pretrained(folder)
+    images = tf.DetrImageProcessor(size={"height": 64, "width": 64}, do_pad=False)
+    tf.OmDetTurboProcessor(images, words).save_pretrained(folder)
+    return folder
+
+
+def has_operators():
+    try:
+        from torchvision import ops
+
+        ops.nms(torch.zeros(1, 4), torch.zeros(1), 0.5)
+    except RuntimeError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("kind", ["GroundingDino", "MMGroundingDino", "omdet"])
+def test_detectors_of_the_real_classes_give_boxes_inside_the_frame(kind, tmp_path):
+    torch.manual_seed(0)
+    folder = omdet(tmp_path / kind) if kind == "omdet" else grounding_dino(kind, tmp_path / kind)
+    if kind == "omdet" and not has_operators():
+        with pytest.raises(ModelError, match="torchvision"):
+            detectors.load(str(folder), device="cpu")
+        return
+    model = detectors.load(str(folder), device="cpu", min_score=0.0)
+    pixels = np.random.default_rng(0).integers(0, 255, (3, 3, 48, 64), np.uint8)
+    found = model.detect(Frames(pixels, np.arange(3.0)), "A red ball")
+    assert len(found) == 3
+    assert all(found)
+    for boxes in found:
+        assert [box[4] for box in boxes] == sorted((box[4] for box in boxes), reverse=True)
+        assert all(0 <= x0 < x1 <= 64 and 0 <= y0 < y1 <= 48 for x0, y0, x1, y1, _ in boxes)

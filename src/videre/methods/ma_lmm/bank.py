@@ -5,7 +5,7 @@ for one token and 3-9 for its neighbour. Nothing is changed in place.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float, Int
@@ -22,12 +22,14 @@ class Bank:
         sizes: how many frames were merged into it.
         times: mean index of these frames, counted from the first frame seen.
         cached: anything affine in the values (projected keys, values), kept in step with them `[B, M, N, *]`.
+        alike: how alike each slot and the next one are, where that is known, so that it need not be asked again.
     """
 
     values: Float[Tensor, "B M N C"]
     sizes: Float[Tensor, "B M N"]
     times: Float[Tensor, "B M N"]
     cached: tuple[Tensor, ...] = ()
+    alike: Float[Tensor, "B K N"] | None = None
 
     def __len__(self) -> int:
         return self.values.shape[1]
@@ -40,7 +42,7 @@ class Bank:
     @property
     def bytes(self) -> int:
         """What it takes in memory."""
-        parts = (self.values, self.sizes, self.times, *self.cached)
+        parts = (self.values, self.sizes, self.times, *self.cached, *([] if self.alike is None else [self.alike]))
         return sum(part.numel() * part.element_size() for part in parts)
 
 
@@ -54,7 +56,8 @@ def single(
     """A bank of one frame. Sizes and times are float32, or float64 where the frame is."""
     kind = torch.float64 if frame.dtype == torch.float64 else torch.float32
     sizes = torch.ones(frame.shape[:2], dtype=kind, device=frame.device)[:, None]
-    return Bank(frame[:, None], sizes, torch.full_like(sizes, time), tuple(part[:, None] for part in cached))
+    times, alike = torch.full_like(sizes, time), frame.new_zeros(sizes[:, :0].shape)
+    return Bank(frame[:, None], sizes, times, tuple(part[:, None] for part in cached), alike)
 
 
 def joined(bank: Bank | None, newest: Bank) -> Bank:
@@ -66,6 +69,7 @@ def joined(bank: Bank | None, newest: Bank) -> Bank:
         torch.cat([bank.sizes, newest.sizes], 1),
         torch.cat([bank.times, newest.times], 1),
         tuple(torch.cat(pair, 1) for pair in zip(bank.cached, newest.cached, strict=True)),
+        _alike_joined(bank, newest),
     )
 
 
@@ -76,8 +80,7 @@ def compress(bank: Bank) -> Bank:
 
     Source: MA-LMM section 3.2; official `memory_bank_compress`, commit ffe9fa9.
     """
-    first = _likest_neighbours(bank)
-    return _fold(bank, first, first + 1, weights=bank.sizes)
+    return _merged(bank, weights=bank.sizes)
 
 
 def compress_plainly(bank: Bank) -> Bank:
@@ -85,8 +88,7 @@ def compress_plainly(bank: Bank) -> Bank:
 
     Differs: the released code weighs by size; the two part once a merged slot merges again.
     """
-    first = _likest_neighbours(bank)
-    return _fold(bank, first, first + 1, weights=torch.ones_like(bank.sizes))
+    return _merged(bank, weights=torch.ones_like(bank.sizes))
 
 
 def concatenate(bank: Bank) -> Bank:
@@ -167,11 +169,38 @@ def shortened(bank: Bank, limit: int, *, reduce: Reduce = compress) -> Bank:
 def detached(bank: Bank) -> Bank:
     """The bank cut off from gradients."""
     parts = tuple(part.detach() for part in bank.cached)
-    return Bank(bank.values.detach(), bank.sizes, bank.times, parts)
+    return Bank(bank.values.detach(), bank.sizes, bank.times, parts, bank.alike)
 
 
-def _likest_neighbours(bank: Bank) -> Int[Tensor, "B N"]:
-    return F.cosine_similarity(bank.values[:, :-1], bank.values[:, 1:], dim=-1).argmax(1)
+def _merged(bank: Bank, *, weights: Float[Tensor, "B M N"]) -> Bank:
+    """For each token, its two most alike neighbours as one; what is known of the others is kept."""
+    alike = _likeness(bank.values[:, :-1], bank.values[:, 1:]) if bank.alike is None else bank.alike
+    first = alike.argmax(1)
+    shorter = _fold(bank, first, first + 1, weights=weights)
+    return replace(shorter, alike=_alike_after(alike, shorter.values, first))
+
+
+def _likeness(one: Float[Tensor, "B K N C"], other: Float[Tensor, "B K N C"]) -> Float[Tensor, "B K N"]:
+    with torch.no_grad():
+        return F.cosine_similarity(one, other, dim=-1)
+
+
+def _alike_joined(bank: Bank, newest: Bank) -> Tensor | None:
+    if bank.alike is None or newest.alike is None:
+        return None
+    seam = _likeness(bank.values[:, -1:], newest.values[:, :1])
+    return torch.cat([bank.alike, seam, newest.alike], 1)
+
+
+def _alike_after(alike: Tensor, values: Tensor, merged: Int[Tensor, "B N"]) -> Tensor:
+    """The likeness of all neighbours, once slot `merged` holds two: only its own two pairs are asked again."""
+    if values.shape[1] == 1:
+        return alike[:, :0]
+    left = _left(alike, _rows(merged, alike.shape[1]))
+    for pair in (merged - 1, merged):
+        pair = pair.clamp(0, values.shape[1] - 2)  # At an end the pair beside it, whose answer is the same again.
+        left = _put(left, pair, _likeness(_at(values, pair), _at(values, pair + 1)))
+    return left
 
 
 def _rows(gone: Int[Tensor, "B N"], count: int) -> Int[Tensor, " R"]:

@@ -1,6 +1,8 @@
 """The small modules: prompted models, UniVTG in the official layout, detectors of the real classes."""
 
 import argparse
+import tomllib
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,12 +15,16 @@ from videre.data.world.sample import SAMPLE
 from videre.errors import ModelError
 from videre.methods.msr_vir import univtg, univtg_network
 from videre.methods.msr_vir.prompted import PromptedPlaces, PromptedTimes, read_box, read_span
+from videre.methods.msr_vir.reasoner import Reasoner
+from videre.methods.msr_vir.recipe import read_recipe
 from videre.methods.msr_vir.rivals import Captions, PostHoc
+from videre.methods.msr_vir.second_look import Verified
 from videre.models import detector as detectors
 from videre.models.fake import FakeMLLM
 from videre.types import Frames, Question, Span
 from videre.video.open import open_video
 
+ROOT = Path(__file__).parent.parent
 WINDOW = Span(10.0, 90.0)
 
 
@@ -232,3 +238,43 @@ def test_detectors_of_the_real_classes_give_boxes_inside_the_frame(kind, tmp_pat
     for boxes in found:
         assert [box[4] for box in boxes] == sorted((box[4] for box in boxes), reverse=True)
         assert all(0 <= x0 < x1 <= 64 and 0 <= y0 < y1 <= 48 for x0, y0, x1, y1, _ in boxes)
+
+
+class Two:
+    """A grounder with two spans, the better one last."""
+
+    name, card = "two", {"name": "two"}
+
+    def __init__(self):
+        self.asked = []
+
+    def ground(self, video, query, *, window, top_k=1):
+        self.asked.append(query)
+        return [Span(0.0, 0.5, 0.9), Span(1.5, 2.0, 0.1)][:top_k]
+
+
+def test_a_verifier_puts_the_span_first_that_a_model_says_yes_to():
+    model = FakeMLLM(lambda chunks, text: "yes" if chunks[0].seconds[0] > 0.9 else "no")
+    verified = Verified(Two(), model, frames=2)
+    with open_video(SAMPLE) as video:
+        best, other = verified.ground(video, "it falls", window=Span(0.0, 2.0), top_k=2)
+    assert (best.start_seconds, other.start_seconds) == (1.5, 0.0)
+    assert best.confidence == pytest.approx(0.9)
+    assert other.confidence == pytest.approx(0.1)
+    assert verified.card["verifier"]["candidates"] == 5
+
+
+def test_a_first_answer_is_looked_for_with_its_question():
+    finds = Two()
+    select = Reasoner(finds, by="answer", first=FakeMLLM(otherwise="B"), k=2)
+    with open_video(SAMPLE) as video:
+        evidence = select(video, Question("what falls?", ("a ball", "a cup")))
+    assert finds.asked == ["what falls? a cup"]
+    assert evidence.spans == (Span(0.0, 1.0),)
+
+
+def test_the_papers_recipe_is_one_that_the_trainer_reads():
+    for name in ("parser", "reasoner"):
+        told = read_recipe(tomllib.loads((ROOT / "recipes" / f"{name}.toml").read_text("utf-8")))
+        assert told.cycle.questions == 3200
+    assert (told.pairs.mode, told.cycle.judge, told.policies.count) == ("paper", "cache", 2)

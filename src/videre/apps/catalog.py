@@ -118,6 +118,7 @@ TRAINERS: dict[str, str] = {
     "memory": "videre.apps.memory_training:train",
     "adapter": "videre.methods.bt_adapter.pretrain:train",
     "parser": "videre.methods.msr_vir.training:train",
+    "reasoner": "videre.methods.msr_vir.training:train",
     "selector": "videre.methods.frame_selector.training:train",
 }
 """What `videre train` can train -> `function(recipe: dict, out: Path)`, which resumes what lies in `out`."""

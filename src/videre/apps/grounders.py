@@ -7,7 +7,14 @@ from videre.errors import ConfigError
 
 
 def known(
-    encoder: str, *, temporal: str = "", detector: str = "", cache: str = "", by: str = "policy", allow_copyleft: bool
+    encoder: str,
+    *,
+    temporal: str = "",
+    detector: str = "",
+    cache: str = "",
+    by: str = "policy",
+    verify: str = "",
+    allow_copyleft: bool,
 ) -> tuple[Any, Any]:
     """What finds actions and what finds objects (or None), on a memory that `cache` keeps.
 
@@ -23,6 +30,10 @@ def known(
     times, places = _times(encoder, temporal, folder, by), _places(detector)
     for module in filter(None, (times, places)):
         allowed(module, allow_copyleft=allow_copyleft)
+    if verify:
+        from videre.methods.msr_vir.second_look import Verified
+
+        times = Verified(times, seeing(verify))
     return KnownTimes(times, memory), KnownPlaces(places, memory) if places else None
 
 
@@ -45,7 +56,7 @@ def _times(encoder: str, temporal: str, folder: Path | None, by: str) -> Any:
     if kind == "vlm" and rest:
         from videre.methods.msr_vir.prompted import PromptedTimes
 
-        return PromptedTimes(_seeing(rest))
+        return PromptedTimes(seeing(rest))
     if kind == "univtg" and rest:
         from videre.methods.msr_vir import univtg
 
@@ -72,7 +83,7 @@ def _places(name: str) -> Any:
     if kind == "vlm" and rest:
         from videre.methods.msr_vir.prompted import PromptedPlaces
 
-        return PromptedPlaces(_seeing(rest))
+        return PromptedPlaces(seeing(rest))
     if name.rpartition(":")[0].endswith(".py"):
         return _own(name)
     from videre.models import detector
@@ -80,7 +91,8 @@ def _places(name: str) -> Any:
     return detector.load(name)
 
 
-def _seeing(name: str) -> Any:
+def seeing(name: str) -> Any:
+    """A model that sees frames and follows a prompt."""
     from videre.apps import naming
 
     model: Any = naming.model(name)

@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 import click
 
+from videre.errors import ConfigError
 from videre.record import Record, dumps, to_row, video_facts
 from videre.types import JSON, Answer, Question
 
@@ -18,7 +19,9 @@ def selector(
     temporal: str = "",
     detector: str = "",
     parser: str = "rules",
-    by: Literal["policy", "question", "whole"] = "policy",
+    by: Literal["policy", "question", "answer", "whole"] = "policy",
+    first: str = "",
+    verify: str = "",
     profile: str = "default",
     k: int = 8,
     overview: int | None = None,
@@ -36,7 +39,10 @@ def selector(
         detector: an open-vocabulary detector, folder or hub id, `vlm:MODEL`, or `file.py:function`; without one there
             are no boxes.
         parser: `rules`, a text model of transformers, or `http://HOST/v1#MODEL`.
-        by: `policy`; or `question` (the raw question is looked for) or `whole` (no moment), to compare with.
+        by: `policy`; or `question` (the raw question is looked for) or `whole` (no moment), to compare with; or
+            `answer` (the question and the first answer of a model are looked for together).
+        first: the model of that first answer.
+        verify: a model that looks at several spans and ranks them anew.
         profile: `default` or `paper`.
         k: moments of the key moment that are shown.
         overview: frames of the whole video beside it; None takes the profile's.
@@ -57,12 +63,28 @@ def selector(
 
     wanted = profiles.named(profile)
     found = grounders.known(
-        encoder, temporal=temporal, detector=detector, cache=cache, by=by, allow_copyleft=allow_copyleft
+        encoder,
+        temporal=temporal,
+        detector=detector,
+        cache=cache,
+        by=by,
+        verify=verify,
+        allow_copyleft=allow_copyleft,
     )
+    if (by == "answer") != bool(first):
+        raise ConfigError("by=answer takes first=MODEL, which gives the first answer; nothing else does")
+    answers = grounders.seeing(first) if first else None
     seen = wanted.overview if overview is None else overview
     how = Showing(overview=seen, close_ups=close_ups, guide=guide, equal=equal)
     return Reasoner(
-        *found, writer=grounders.writer(parser, wanted), parser=parser, by=by, profile=wanted, k=k, showing=how
+        *found,
+        writer=grounders.writer(parser, wanted),
+        parser=parser,
+        by=by,
+        first=answers,
+        profile=wanted,
+        k=k,
+        showing=how,
     )
 
 
@@ -91,9 +113,11 @@ _OPTIONS = (
     click.option("--detector", default="", help="Open-vocabulary detector, vlm:MODEL, or FILE.py:FUNCTION."),
     click.option("--parser", default="rules", show_default=True, help="rules, a text model, or http://HOST/v1#MODEL."),
     click.option(
-        "--by", type=click.Choice(["policy", "question", "whole"]), default="policy", show_default=True,
-        help="Follow the policy; or look for the raw question; or take the whole video.",
+        "--by", type=click.Choice(["policy", "question", "answer", "whole"]), default="policy", show_default=True,
+        help="Follow the policy; or look for the raw question, or it and an answer; or take the whole video.",
     ),
+    click.option("--first", default="", help="For --by answer: the model that answers first."),
+    click.option("--verify", default="", help="A model that looks at several spans and ranks them anew."),
     click.option("--profile", type=click.Choice(["default", "paper"]), default="default", show_default=True),
     click.option("--cache", default="", help="A folder that keeps what the modules found."),
     click.option("--allow-copyleft", is_flag=True, help="Let modules under copyleft licences in."),

@@ -9,10 +9,11 @@ from videre.methods.msr_vir.modules import SpatialGrounder, TemporalGrounder
 from videre.methods.msr_vir.parse import Parsed, Writer, parse
 from videre.methods.msr_vir.policy import Detect, Policy
 from videre.methods.msr_vir.profile import DEFAULT, Profile
+from videre.methods.msr_vir.second_look import answer_query
 from videre.methods.msr_vir.show import Showing, show
-from videre.types import Evidence, Question, Step, Video
+from videre.types import MLLM, Evidence, Question, Step, Video
 
-By = Literal["policy", "question", "whole"]
+By = Literal["policy", "question", "answer", "whole"]
 
 
 @dataclass
@@ -24,7 +25,9 @@ class Reasoner:
         detector: finds objects; None draws no boxes and shows no close-ups.
         writer: writes policies; None parses by rules.
         parser: how records call the writer.
-        by: follow the policy; or look for the raw question; or take the whole video: the two rows to compare with.
+        by: follow the policy; or look for the raw question, or take the whole video: the two rows to compare with; or
+            look for question and first answer together.
+        first: gives that first answer.
         profile: how faithful to stay to the paper.
         k: moments of the key moment that are shown.
         showing: what is shown beside it.
@@ -35,6 +38,7 @@ class Reasoner:
     writer: Writer | None = None
     parser: str = "rules"
     by: By = "policy"
+    first: MLLM | None = None
     profile: Profile = DEFAULT
     k: int = 8
     showing: Showing = Showing()  # noqa: RUF009
@@ -42,7 +46,10 @@ class Reasoner:
 
     def __call__(self, video: Video, question: Question) -> Evidence:
         """When and where the answer lies, and every step on the way."""
-        parsed = self.parsed(question.text)
+        asked = question.text
+        if self.by == "answer" and self.first is not None:
+            asked = answer_query(self.first, video, question)
+        parsed = self.parsed(asked)
         found, _ = ground(
             parsed.policy,
             video,
@@ -58,7 +65,7 @@ class Reasoner:
 
     def parsed(self, question: str) -> Parsed:
         """The policy of a question; it sees the question alone, never options or video."""
-        if self.by == "question":
+        if self.by in ("question", "answer"):
             return Parsed(Policy(temporal=Detect(query=question[:160])), "ok")
         if self.by == "whole":
             return Parsed(Policy(), "ok")

@@ -69,6 +69,19 @@ def test_killed_and_resumed_equals_uninterrupted(config, tmp_path):
     assert min(rest.made) == 8, "batches before the checkpoint are not made again"
 
 
+@pytest.mark.parametrize("torn", [None, "", '{"epoch": 0.5, "global_'])
+def test_a_checkpoint_that_was_not_written_to_its_end_is_passed_over(config, tmp_path, torn):
+    whole = final(fit(network(), Batches(20), loss, config))
+    parts = replace(config, out=str(tmp_path / "parts"), resume=True)
+    with pytest.raises(KeyboardInterrupt):
+        fit(network(), Batches(20, dies_at=11), loss, parts)
+    state = Path(parts.out, "checkpoint-8", "trainer_state.json")
+    state.unlink() if torn is None else state.write_text(torn)
+    rest = Batches(20)
+    torch.testing.assert_close(final(fit(network(), rest, loss, parts)), whole, atol=1e-6, rtol=0)
+    assert min(rest.made) == 4
+
+
 def test_killed_at_twenty_random_steps_equals_uninterrupted(config, tmp_path):
     config = replace(config, steps=60, save_steps=3)
     whole = fit(network(), Batches(60), loss, config)

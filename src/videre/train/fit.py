@@ -19,7 +19,6 @@ import torch  # noqa: E402
 from torch import Tensor, nn  # noqa: E402
 from torch.utils.data import Dataset, IterableDataset, SequentialSampler  # noqa: E402
 from transformers import PreTrainedModel, Trainer, TrainingArguments  # noqa: E402
-from transformers.trainer_utils import get_last_checkpoint  # noqa: E402
 
 Batch = Any
 """What the loss takes: usually a dict of tensors. The Trainer moves its tensors to the model's device."""
@@ -104,10 +103,23 @@ def fit(model: nn.Module, batches: Numbered | Iterable[Batch], loss: Loss, confi
         bf16=config.bf16,
         rates=config.rates,
     )
-    last = get_last_checkpoint(config.out) if config.resume and Path(config.out).is_dir() else None
-    trainer.train(resume_from_checkpoint=last)
+    trainer.train(resume_from_checkpoint=_last_whole(Path(config.out)) if config.resume else None)
     _write_log(config, trainer.state.log_history)
     return model.eval()
+
+
+def _last_whole(folder: Path) -> str | None:
+    """The newest checkpoint that was written to its end. The Trainer writes its state last: a kill may leave it out."""
+    numbered = [path for path in folder.glob("checkpoint-*") if path.name.removeprefix("checkpoint-").isdecimal()]
+    newest_first = sorted(numbered, key=lambda path: int(path.name.removeprefix("checkpoint-")), reverse=True)
+    return next((str(path) for path in newest_first if _is_whole(path)), None)
+
+
+def _is_whole(checkpoint: Path) -> bool:
+    try:
+        return "global_step" in json.loads((checkpoint / "trainer_state.json").read_text("utf-8"))
+    except (OSError, ValueError):
+        return False
 
 
 class _Trainer(Trainer):

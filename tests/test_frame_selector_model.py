@@ -330,7 +330,8 @@ def test_label_train_and_select_by_command(folders, tiny_checkpoint, tmp_path):
     root, model = folders["root"], tiny_checkpoint("qwen3_vl")
     arguments = [
         "rows", "--annotations", root / "rows.jsonl", "--videos", root / "videos", "-n", 4, "--spatial", model,
-        "--captions", model, "-o", tmp_path / "labels", "--size-px", 64, "-q",
+        "--captions", model, "-o", tmp_path / "labels", "--size-px", 64, "--limit", 3,
+        "-q",
     ]  # fmt: skip
     running = subprocess.Popen([sys.executable, "-m", "videre", "label", *map(str, arguments)])
     log = tmp_path / "labels" / "answers.jsonl"
@@ -344,7 +345,7 @@ def test_label_train_and_select_by_command(folders, tiny_checkpoint, tmp_path):
     ran(labelling.command, *arguments)
     assert log.read_bytes().startswith(first[: first.rfind(b"\n") + 1]), "finished rows are not labelled again"
     rows = list(jobs.rows(tmp_path / "labels"))
-    assert len(rows) == 6
+    assert len(rows) == 3
     assert all(0 <= score <= 1 for row in rows for score in row["scores"])
     recipe = tmp_path / "recipe.toml"
     recipe.write_text(RECIPE.format(**folders, labels=tmp_path / "labels"))

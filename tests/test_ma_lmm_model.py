@@ -118,9 +118,9 @@ def test_memory_is_constant_on_two_roads_and_grows_on_the_third(model):
     def bytes_after(count, **how):
         return model.watch([film(count)], **how).bytes
 
-    assert bytes_after(10, follow=[ASKED.text]) == bytes_after(40, follow=[ASKED.text])
-    assert bytes_after(10, recall="visual") == bytes_after(40, recall="visual")
-    assert bytes_after(10, recall="replay") * 3 < bytes_after(40, recall="replay")
+    assert bytes_after(8, follow=[ASKED.text]) == bytes_after(32, follow=[ASKED.text])
+    assert bytes_after(8, recall="visual") == bytes_after(32, recall="visual")
+    assert bytes_after(8, recall="replay") * 3 < bytes_after(32, recall="replay")
 
 
 def test_what_a_person_writes_is_text(model):

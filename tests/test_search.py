@@ -166,6 +166,9 @@ def test_what_cannot_be_done_is_said(place, library, tmp_path, capsys):
     assert (code, "videre index" in err) == (3, True)
     assert run(capsys, "search", tmp_path / "empty")[0] == 2
     run(capsys, "index", *library)
+    next((tmp_path / "index" / index.VECTORS).iterdir()).unlink()
+    code, _, err = run(capsys, "index", *library)
+    assert (code, "index again" in err) == (3, True)
     (tmp_path / "index" / index.INDEX).write_bytes(b"torn")
     assert run(capsys, "search", "a ball", tmp_path / "index")[0] == 3
 

@@ -111,6 +111,17 @@ def test_a_stopped_run_goes_on_and_leaves_no_half_of_a_file(texts, tmp_path):
     assert all(p.stat().st_mtime_ns == time for p, time in before.items())
 
 
+def test_another_setting_or_text_changes_the_key_and_nothing_else_does(texts):
+    read = long_texts.own(texts).texts
+    keys = [item.key for item in synth.items(read, synth.Settings())]
+    assert keys == [item.key for item in synth.items(read, synth.Settings())]
+    others = (synth.Settings(limit=114), synth.Settings(style=_small()), synth.Settings(media="video"))
+    for other in others:
+        assert not set(keys) & {item.key for item in synth.items(read, other)}
+    changed = [item.key for item in synth.items([read[0], *read[2:]], synth.Settings())]
+    assert changed == [keys[0], *keys[2:]]
+
+
 def test_the_check_finds_what_is_broken(texts, tmp_path):
     out = tmp_path / "out"
     run(texts, "-o", out)

@@ -251,12 +251,13 @@ told = read(read_recipe(Path(recipe), []))
 signal.signal(signal.SIGPROF, lambda *_: os.kill(os.getpid(), signal.SIGKILL))
 signal.setitimer(signal.ITIMER_PROF, float(delay))  # in seconds of work, so that a busy machine is no excuse
 star_run.run(told, Path(folder))
+signal.setitimer(signal.ITIMER_PROF, 0)  # while Python ends, handlers are gone
 """
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
-def test_a_whole_run_with_its_trainings_survives_twenty_kills(tmp_path):
+def test_a_whole_run_with_its_trainings_survives_kills(tmp_path):
     """Two cycles of the built-in model over real jobs and real training, killed at random moments of all stages."""
     config = world.Config(seconds=2.0, size_px=64, things=(2, 2))
     table = []
@@ -281,7 +282,7 @@ def test_a_whole_run_with_its_trainings_survives_twenty_kills(tmp_path):
 
     assert end(tmp_path / "whole") == 0
     draw, kills, folder = random.Random(1), 0, tmp_path / "killed"
-    while kills < 20:
+    while kills < int(os.environ.get("VIDERE_KILLS", "20")):
         code = end(folder, draw.uniform(0.1, 3.0))
         assert code in (0, -signal.SIGKILL)
         if code == 0:  # it has got through: the next life starts from nothing

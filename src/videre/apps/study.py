@@ -8,11 +8,9 @@ from typing import Any
 
 import click
 
-from videre import __version__
-from videre.apps import benchmarks, naming
-from videre.apps.benchmarks import Benchmark
-from videre.errors import ConfigError, DataError
-from videre.types import Answerer, Sample
+from videre.apps import naming
+from videre.apps.study_run import Study, device_of
+from videre.errors import ConfigError
 
 FILE = click.Path(path_type=Path, dir_okay=False)
 FOLDER = click.Path(path_type=Path, file_okay=False)
@@ -55,7 +53,7 @@ def frames(counts: str, **given: Any) -> None:
     from videre.methods.t2vid.curves import Curve, by_group
 
     numbers = _numbers(counts)
-    study = _Study(given)
+    study = Study(given)
     found: dict[str, list[Any]] = {}
     done: list[int] = []
     for number in numbers:
@@ -88,7 +86,7 @@ def order(number: int, **given: Any) -> None:
     from videre.methods.t2vid import plots
     from videre.methods.t2vid.curves import ORDERS, Reordered, by_group
 
-    study = _Study(given)
+    study = Study(given)
     made = {}
     for name in ORDERS:
         model = Reordered(study.model, name, seed=given["seed"])
@@ -132,7 +130,7 @@ def attention(
     from videre.video.open import open_video
     from videre.video.sample import uniform
 
-    loaded = naming.model(model, **_device(model, device))
+    loaded = naming.model(model, **device_of(model, device))
     if not hasattr(loaded, "network"):
         raise ConfigError(f"{model} does not run here, so its attention cannot be seen: name a checkpoint")
     asked = Question(question)
@@ -182,50 +180,6 @@ def diversity(
     _tell({"study": "diversity", "embedder": embedder, "sets": numbers}, out / "diversity.json", as_json)
 
 
-class _Study:
-    """Questions with options, a model, and runs of it that go on where they were stopped."""
-
-    def __init__(self, given: dict[str, Any]) -> None:
-        self.given, self.out = given, given["out"]
-        self.benchmark: Benchmark = benchmarks.load(given["benchmark"], given["annotations"], {})
-        self.root: Path = given["videos"] or self.out / "videos"
-        if self.benchmark.generated:
-            benchmarks.write_clips(self.benchmark.samples[: given["limit"]], self.root)
-        samples = [sample for sample in self.benchmark.samples if sample.question.options and sample.answer is not None]
-        self.samples: list[Sample] = samples[: given["limit"]]
-        if not self.samples:
-            raise DataError(f"{given['benchmark']} has no question with options and an answer")
-        self.ids = [sample.id for sample in self.samples]
-        self.groups = {s.id: self.benchmark.groups.get(s.id) or s.kind for s in self.samples}
-        self.model: Answerer = naming.model(given["model"], **_device(given["model"], given["device"]))
-        self.out.mkdir(parents=True, exist_ok=True)
-
-    def right(self, model: Answerer, number: int, folder: str) -> dict[str, bool] | None:
-        """Whether each answer is right, a failure being wrong; None where the frames do not fit into the context."""
-        from videre import evaluate
-        from videre.ask import system
-        from videre.data.videos import resolve
-        from videre.video.sample import uniform
-
-        def place(sample: Sample) -> Path:
-            return resolve(self.root, sample.video)
-
-        told = {"videre": __version__, "model": dict(model.card), "frames": number, "size_px": self.given["size_px"]}
-        answers = system(model, uniform(number), size_px=self.given["size_px"], seed=self.given["seed"])
-        with evaluate.Answering(answers, place) as work:
-            done = evaluate.run(
-                self.samples, work, folder=self.out / folder, manifest=told, videos=place, retry_failed=True,
-                quiet=self.given["quiet"],
-            )  # fmt: skip
-        if done.outcome.exit_code in (6, 130, 143):
-            raise SystemExit(done.outcome.exit_code)
-        codes = {(record.error or {}).get("code") for record in done.records.values()}
-        if codes == {"too_long"}:
-            return None
-        pairs = zip(self.samples, done.chosen(), strict=True)
-        return {sample.id: option is not None and option == sample.option for sample, option in pairs}
-
-
 def _numbers(text: str) -> list[int]:
     try:
         numbers = sorted({int(part) for part in text.split(",")})
@@ -234,10 +188,6 @@ def _numbers(text: str) -> list[int]:
     if not numbers or numbers[0] < 1:
         raise ConfigError(f"--counts is numbers of 1 or more, got {text!r}")
     return numbers
-
-
-def _device(model: str, device: str | None) -> dict[str, Any]:
-    return {} if model == "builtin" else {"device": device}
 
 
 def _instructions(path: Path, take: int, seed: int) -> list[str]:

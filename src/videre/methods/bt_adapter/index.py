@@ -19,7 +19,7 @@ from safetensors.numpy import load_file, save
 from videre import jobs
 from videre.errors import NO_INPUT, DataError
 from videre.methods.bt_adapter.encoder import VideoEncoder
-from videre.methods.bt_adapter.nearest import PAYS_FROM, Exact, Graph, Nearest, similarities, write_graph
+from videre.methods.bt_adapter.nearest import PAYS_FROM, Exact, Graph, Nearest, graphs, similarities, write_graph
 from videre.methods.bt_adapter.windows import Windows, encoded
 from videre.types import JSON, Span, Video
 
@@ -53,9 +53,9 @@ class Index:
     folder: Path
 
     def nearest(self) -> Nearest:
-        """A graph where there is one, else all vectors."""
+        """A graph where there is one that can be read here, else all vectors, which is exact and slower."""
         path = self.folder / GRAPH
-        return Graph(path) if path.exists() else Exact(self.vectors)
+        return Graph(path) if path.exists() and graphs() else Exact(self.vectors)
 
     def line(self, video: int, query: Float[np.ndarray, " D"]) -> tuple[np.ndarray, Float[np.ndarray, " W"]]:
         """The rows of a video's windows and their similarities."""
@@ -208,7 +208,7 @@ def _encoded(video: Video, item: jobs.Item, encoder: VideoEncoder, windows: Wind
 def _renew(root: Path, folder: Path, keys: dict[str, str], made: dict[str, Any]) -> None:
     """Makes the index of what the log holds, and drops vectors that no file has any more."""
     videos = sorted(row["id"] for row in jobs.rows(folder) if row["id"] in keys and not row.get("error"))
-    parts = [load_file(folder / VECTORS / f"{keys[name]}.safetensors") for name in videos]
+    parts = [_kept(folder / VECTORS / f"{keys[name]}.safetensors") for name in videos]
     width = made["encoder"].get("width", 0)
     facts = {"videos": videos, "root": os.path.relpath(root.resolve(), folder.resolve()), "card": made}
     vectors = np.concatenate([p["vectors"] for p in parts]) if parts else np.zeros((0, width), np.float16)
@@ -219,11 +219,19 @@ def _renew(root: Path, folder: Path, keys: dict[str, str], made: dict[str, Any])
     }
     (folder / GRAPH).unlink(missing_ok=True)  # An old graph beside new vectors would name the wrong windows.
     jobs.replace_file(folder / INDEX, save(tensors, {"format": FORMAT, "facts": json.dumps(facts)}))
-    if len(vectors) >= PAYS_FROM:
+    if len(vectors) >= PAYS_FROM and graphs():
         write_graph(vectors, folder / GRAPH)
     for path in (folder / VECTORS).glob("*.safetensors"):
         if path.stem not in keys.values():
             path.unlink()
+
+
+def _kept(path: Path) -> dict[str, np.ndarray]:
+    try:
+        return load_file(path)
+    except (OSError, SafetensorError) as error:
+        message = f"{path}: the vectors of an indexed file are gone or damaged ({error})"
+        raise DataError(f"{message}; remove {path.parent.parent} and index again", exit_code=NO_INPUT) from error
 
 
 def _apart(index: Index, rows: np.ndarray, scores: np.ndarray, k: int, most_iou: float) -> list[Hit]:

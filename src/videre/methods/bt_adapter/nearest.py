@@ -1,5 +1,6 @@
 """The nearest of many unit vectors: all of them compared, or a graph where that is quicker."""
 
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -58,6 +59,11 @@ class Graph:
         """See `Nearest.find`."""
         found = self.index.search(query.astype(np.float32), k)
         return found.keys.astype(np.int64), 1.0 - found.distances
+
+
+def graphs() -> bool:
+    """Whether graphs can be made and read here."""
+    return find_spec("usearch") is not None
 
 
 def similarities(rows: np.ndarray, query: Float[np.ndarray, " D"]) -> Float[np.ndarray, " N"]:

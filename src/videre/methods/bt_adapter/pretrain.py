@@ -1,6 +1,7 @@
 """`videre train adapter recipe.toml`: the branch learns from videos with captions."""
 
 import json
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from difflib import get_close_matches
@@ -162,7 +163,8 @@ class CaptionBatches:
         self.patches = self.encoder.adapter.tower.patches
 
     def __len__(self) -> int:
-        return self.recipe.fit.steps * self.recipe.fit.accumulate
+        processes = int(os.environ.get("WORLD_SIZE", "1"))  # Each takes batches of its own.
+        return self.recipe.fit.steps * self.recipe.fit.accumulate * processes
 
     def __getitem__(self, index: int) -> dict[str, Any]:
         data, rng = self.recipe.data, np.random.default_rng([self.recipe.data.seed, index])

@@ -79,7 +79,8 @@ def load(
     if told.get("vision_norm_eps") is not None:
         network.vision_model.post_layernorm.eps = told["vision_norm_eps"]
     chosen = settings or Settings(memory=_memory(told))
-    told_of = card(checkpoint, network, handover="memory", method="ma-lmm", positions=positions is not None)
+    facts = {"method": "ma-lmm", "positions": positions is not None, **_learned(own, name_or_path)}
+    told_of = card(checkpoint, network, handover="memory", **facts)
     return MALMM(network, processor, positions, name=name_or_path, card=told_of, settings=chosen)
 
 

@@ -10,9 +10,6 @@ folders of RGB pictures.
 
 import hashlib
 import io
-import json
-import re
-import tarfile
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
@@ -31,6 +28,7 @@ from videre.methods.t2vid.face import Face
 from videre.methods.t2vid.film import write_film
 from videre.methods.t2vid.layout import Page, Style
 from videre.methods.t2vid.render import laid_out, png
+from videre.methods.t2vid.shards import in_parquet, in_tar, parquet, stem, tar
 from videre.types import JSON
 
 Media = Literal["images", "video", "webdataset", "parquet"]
@@ -114,12 +112,6 @@ def verify(folder: Path, sample: dict[str, Any], text: LongText, settings: Setti
     return _verify_film(folder / sample["files"][0][0], sample) if sample["video"] else _verify_pictures(folder, sample)
 
 
-def stem(id: str) -> str:
-    """An id as the name of a file: without dots, slashes and what else a name cannot hold."""
-    plain = re.sub(r"[^\w-]", "_", id, flags=re.ASCII)[:100]
-    return plain if plain == id else f"{plain}-{hashlib.sha256(id.encode()).hexdigest()[:8]}"
-
-
 def _key(texts: Sequence[LongText], settings: Settings) -> str:
     font = jobs.file_key(settings.style.font) if settings.style.font else None
     return jobs.key(texts=[asdict(text) for text in texts], settings=asdict(settings), font=font, version=VERSION)
@@ -173,44 +165,10 @@ def _shard(out: Path, settings: Settings, face: Face, item: jobs.Item) -> list[d
         made.append({"id": text.id, "pages": len(pages), "missing": _missing(pages), "video": False, "files": files})
         row = TrainingRow(text.id, text.question, text.answer, images=tuple(n for n, _ in pictures), source=text.source)
         rows.append((written(row, "messages"), pictures))
-    ending, pack = {"webdataset": ("tar", _tar), "parquet": ("parquet", _parquet)}[settings.media]
+    ending, pack = {"webdataset": ("tar", tar), "parquet": ("parquet", parquet)}[settings.media]
     name = f"shards/{item.id}.{ending}"
     _write(out, name, pack(rows))
     return [{**one, "shard": name} for one in made]
-
-
-def _tar(rows: Sequence[tuple[dict[str, JSON], list[tuple[str, bytes]]]]) -> bytes:
-    """WebDataset: files of one sample share their name up to the first dot, and stand together."""
-    file = io.BytesIO()
-    with tarfile.open(fileobj=file, mode="w", format=tarfile.USTAR_FORMAT) as tar:
-        for row, pictures in rows:
-            told = json.dumps(row, ensure_ascii=False).encode()
-            for name, data in [*pictures, (f"{stem(str(row['id']))}.json", told)]:
-                entry = tarfile.TarInfo(name)
-                entry.size = len(data)
-                tar.addfile(entry, io.BytesIO(data))
-    return file.getvalue()
-
-
-def _parquet(rows: Sequence[tuple[dict[str, JSON], list[tuple[str, bytes]]]]) -> bytes:
-    """Rows with their pictures inside, which `datasets.load_dataset("parquet")` decodes."""
-    try:
-        import pyarrow as pa
-        from pyarrow import parquet
-    except ImportError as error:
-        raise ConfigError("parquet shards need pyarrow: pip install pyarrow") from error
-    table = pa.Table.from_pylist(
-        [{**row, "images": [{"bytes": data, "path": name} for name, data in pictures]} for row, pictures in rows]
-    )
-    value = {"dtype": "string", "_type": "Value"}
-    part = {"feature": {"type": value, "text": value}, "_type": "List"}
-    turn = {"feature": {"role": value, "content": part}, "_type": "List"}
-    features = {"id": value, "source": value, "images": {"feature": {"_type": "Image"}, "_type": "List"}}
-    told = {"info": {"features": {**features, "messages": turn}}}
-    table = table.select([*features, "messages"]).replace_schema_metadata({"huggingface": json.dumps(told)})
-    file = io.BytesIO()
-    parquet.write_table(table, file, row_group_size=100)
-    return file.getvalue()
 
 
 def _filled(text: LongText, settings: Settings, face: Face) -> list[Page]:
@@ -256,19 +214,6 @@ def _verify_film(path: Path, sample: dict[str, Any]) -> str:
 def _verify_shard(path: Path, sample: dict[str, Any], settings: Settings) -> str:
     if not path.is_file():
         return f"{path.name} is missing"
-    found = _in_tar(path, sample) if settings.media == "webdataset" else _in_parquet(path, sample)
+    found = in_tar(path, sample) if settings.media == "webdataset" else in_parquet(path, sample)
     wrong = [name for name, sha256 in sample["files"] if found.get(name) != sha256]
     return f"{path.name}: {wrong[0]} is missing or has other bytes than were written" if wrong else ""
-
-
-def _in_tar(path: Path, sample: dict[str, Any]) -> dict[str, str]:
-    with tarfile.open(path) as tar:
-        names = set(tar.getnames()) & {name for name, _ in sample["files"]}
-        return {name: hashlib.sha256(tar.extractfile(name).read()).hexdigest() for name in names}  # type: ignore[union-attr]
-
-
-def _in_parquet(path: Path, sample: dict[str, Any]) -> dict[str, str]:
-    from pyarrow import parquet
-
-    rows = parquet.read_table(path, filters=[("id", "=", sample["id"])]).to_pylist()
-    return {one["path"]: hashlib.sha256(one["bytes"]).hexdigest() for row in rows for one in row["images"]}

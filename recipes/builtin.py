@@ -1,4 +1,4 @@
-"""Trains the built-in model in six stages, saves it as a standard checkpoint and measures it on held-out seeds.
+"""Trains the built-in model in seven stages, saves it as a standard checkpoint and measures it on held-out seeds.
 
     python recipes/builtin.py recipes/builtin.toml            # the whole recipe, into runs/builtin
     python recipes/builtin.py recipes/builtin.toml --smoke    # the machinery, in well under a minute
@@ -40,6 +40,7 @@ SMOKE = {
     "tiny": {"steps": 3, "clips": 2},
     "language": {"steps": 4, "clips": 2, "asks": 3},
     "finish": {"steps": 3, "clips": 2, "asks": 3},
+    "sharpen": {"steps": 3, "clips": 2, "asks": 3},
 }
 
 
@@ -75,7 +76,7 @@ def train(recipe: dict[str, Any], out: Path) -> None:
     model.model.vision_model.requires_grad_(False)  # frozen from here on, as is the connector
     model.model.connector.requires_grad_(False)
     learner = motion.Followed(model)
-    for name in ("follow", "tiny", "language", "finish"):
+    for name in ("follow", "tiny", "language", "finish", "sharpen"):
         stage(out, name, learner, lambda m, name=name: run_lessons(m, words, recipe, out, name), keep=learner)
     save(model, layout.processor(words, sizes), out / "checkpoint")
 
@@ -107,7 +108,7 @@ def run_naming(learner: nn.Module, recipe: dict[str, Any], out: Path) -> None:
 
 
 def run_lessons(learner: nn.Module, words: Any, recipe: dict[str, Any], out: Path, name: str) -> None:
-    """Stages 3 to 6."""
+    """Stages 3 to 7."""
     told = {key: value for key, value in recipe[name].items() if key not in ("lr", "readings", "last")}
     told = {key: tuple(value) if isinstance(value, list) else value for key, value in told.items()}
     loss = motion.loss(recipe[name]["readings"], recipe[name].get("last", 1.0))

@@ -5,7 +5,7 @@ only (a block mask), and each starts at the position where a lone question would
 many answers.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 import torch
@@ -53,10 +53,12 @@ def moments(clip: world.Clip, count: int, rng: np.random.Generator) -> np.ndarra
     return np.sort(np.clip(times, 0, last))
 
 
-def drafts(clip: world.Clip, times: np.ndarray, count: int, rng: np.random.Generator) -> list[Draft]:
-    """Questions that these frames can answer: what a question is about is on one of them."""
+def drafts(
+    clip: world.Clip, times: np.ndarray, count: int, rng: np.random.Generator, often: Mapping[str, float] = WEIGHTS
+) -> list[Draft]:
+    """Questions that these frames can answer, each kind so often: what a question is about is on one of them."""
     kinds = list(WEIGHTS) if len(times) >= 6 else list(SINGLE_FRAME_KINDS)
-    weights = np.array([WEIGHTS[k] for k in kinds])
+    weights = np.array([often.get(k, WEIGHTS[k]) for k in kinds])
     seen = {t.colour for t in clip.things if t.shown(times).any()}
     made: list[Draft] = []
     if len(times) < 6:

@@ -1,4 +1,4 @@
-"""Stages 3 to 6: the text side follows things from frame to frame before it is asked about them.
+"""Stages 3 to 7: the text side follows things from frame to frame before it is asked about them.
 
 What a question about motion needs arises on the frame tokens or nowhere: a token must look back at the earlier tokens
 of the same thing and compare places. Left alone, a new text side did not find that in hundreds of batches. It does when
@@ -8,7 +8,7 @@ and when it came (`Followed`), with one thing on the stage at first.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import builtin_dense as dense
 import builtin_language as language
@@ -136,6 +136,7 @@ class Lessons:
         frames: how many frames a batch may show; drawn evenly from these.
         single: share of clips with one thing, in the first batch and, from half-way on, in the others.
         seed: first clip seed; every batch has its own.
+        often: how often each kind of question in a sentence is asked, where it is not as in `builtin_language`.
         frame_tokens: tokens a frame.
     """
 
@@ -148,6 +149,7 @@ class Lessons:
     frames: tuple[int, ...]
     single: tuple[float, float]
     seed: int
+    often: Mapping[str, float] = field(default_factory=dict)
     frame_tokens: int = 16
 
     def __len__(self) -> int:
@@ -174,7 +176,7 @@ class Lessons:
     def _row(self, clip: Clip, times: np.ndarray, layout: str, rng: np.random.Generator) -> dict[str, list[int]]:
         start = language.prefix(times, clip.config.seconds, self.frame_tokens, layout)
         bridge = language.BRIDGE[layout]
-        asked = language.texts(language.drafts(clip, times, self.asks, rng), 0.0, rng)
+        asked = language.texts(language.drafts(clip, times, self.asks, rng, self.often), 0.0, rng)
         row = language.encode(self.words, start, asked, bridge=bridge)
         pool = dense.minis(clip, times, rng)
         pool = sorted((pool[j] for j in rng.permutation(len(pool))), key=lambda mini: mini[0] not in self.hard)

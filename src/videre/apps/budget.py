@@ -45,10 +45,10 @@ def _plan(task: Task, settings: Settings, select: Selector) -> dict[str, JSON]:
 
 
 def _model_costs(settings: Settings, plan: dict[str, JSON], question: Question) -> dict[str, JSON]:
-    if settings.model.startswith(("http://", "https://")) or settings.model.endswith(".py") or ".py:" in settings.model:
-        return {"tokens": None, "note": "only the server or your own code knows its tokens"}
     if settings.model.partition(":")[0] in MODELS:
         return {"tokens": None, "note": "this kind of model tells its tokens with its answer"}
+    if naming.is_server(settings.model) or naming.is_own(settings.model):
+        return {"tokens": None, "note": "only the server or your own code knows its tokens"}
     from videre.models import builtin
     from videre.models.estimate import estimate
 

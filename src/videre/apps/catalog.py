@@ -13,14 +13,14 @@ COMMANDS = {
     "doctor": ("videre.apps.doctor:command", "Check decoders, packages, models; say what to mend."),
     "eval": ("videre.apps.evaluating:command", "Evaluate a model on a benchmark; compare two runs."),
     "ground": ("videre.apps.grounding:command", "Find when and where an answer lies, step by step."),
-    "label": ("videre.apps.labelling:command", "Label which frames help, to train a frame selector."),
     "index": ("videre.apps.indexing:command", "Read the videos of a folder so that moments can be searched."),
+    "label": ("videre.apps.labelling:command", "Label which frames help, to train a frame selector."),
     "replay": ("videre.apps.replaying:command", "Replay a trace of ground without any model."),
     "report": ("videre.apps.reporting:command", "Turn evidence records into one HTML page."),
     "retrieve": ("videre.apps.retrieving:command", "Measure how texts find videos on a retrieval benchmark."),
     "score": ("videre.apps.scoring:command", "Score prediction files that others published."),
-    "select": ("videre.apps.selecting:command", "Choose the frames that a question needs; show scores."),
     "search": ("videre.apps.searching:command", "Find moments in indexed videos by a text or a clip."),
+    "select": ("videre.apps.selecting:command", "Choose the frames that a question needs; show scores."),
     "star": ("videre.apps.starring:command", "Train on labelled videos by verified answers."),
     "stream": ("videre.apps.streaming:command", "Watch a video as it comes; answer every few seconds."),
     "study": ("videre.apps.study:command", "Study a model: frames, their order, attention; instructions."),
@@ -102,21 +102,24 @@ SELECTORS = {
 }
 """Selector name -> the function that makes it from its settings (`uniform:k=8`, `aks:clip=MODEL`)."""
 
+TRAINED = "videre.apps.frame_selectors:trained"
+"""What makes the selector of a folder or hub id."""
+
 MODELS: dict[str, str] = {
+    "bt-adapter": "videre.apps.adapters:chat_model",
+    "captions": "videre.apps.grounding:captions",
     "grid": "videre.apps.rivals:grid",
+    "ma-lmm": "videre.apps.remembering:model",
     "pictures": "videre.apps.rivals:pictures",
     "prompt": "videre.apps.rivals:prompt",
     "slow-fast": "videre.apps.rivals:slow_fast",
-    "bt-adapter": "videre.apps.adapters:chat_model",
-    "ma-lmm": "videre.apps.remembering:model",
-    "captions": "videre.apps.grounding:captions",
 }
 """Model prefix -> the function that loads one from what stands after it (`ma-lmm:FOLDER`)."""
 
 TRAINERS: dict[str, str] = {
+    "adapter": "videre.methods.bt_adapter.pretrain:train",
     "answerer": "videre.apps.answerer:train",
     "memory": "videre.apps.memory_training:train",
-    "adapter": "videre.methods.bt_adapter.pretrain:train",
     "parser": "videre.methods.msr_vir.training:train",
     "reasoner": "videre.methods.msr_vir.training:train",
     "selector": "videre.methods.frame_selector.training:train",

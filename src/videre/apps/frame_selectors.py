@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from videre.apps import naming
 from videre.errors import ConfigError, ModelError
 from videre.types import JSON, Selector
 
@@ -152,7 +153,6 @@ def _scorer(name: str, settings: dict[str, JSON]) -> Any:
 
 def _asked(kind: str, name: str, loader: Mapping[str, JSON], settings: dict[str, JSON]) -> Any:
     """A scorer that asks an image-text model."""
-    from videre.apps import naming
     from videre.methods.frame_selector.scorers import Truth
     from videre.methods.frame_selector.temporal import Temporal
 
@@ -161,20 +161,9 @@ def _asked(kind: str, name: str, loader: Mapping[str, JSON], settings: dict[str,
         raise ModelError(f"{name} scores no replies, so it cannot score frames: pass an image-text model")
     if kind == "truth":
         taken = {key: settings.pop(key) for key in ("reasoned", "batch", "most_tokens") if key in settings}
-        return Truth(model, letters=name.startswith(("http://", "https://")), **taken)
+        return Truth(model, letters=naming.is_server(name), **taken)
     writer = settings.pop("writer", None)
-    return Temporal(model, text_model(str(writer)) if writer else None)
-
-
-def text_model(name: str) -> Any:
-    """A model that writes: a text model of transformers, or `http://HOST/v1#MODEL`."""
-    if name.startswith(("http://", "https://")):
-        from videre.apps import naming
-
-        return naming.model(name)
-    from videre.models import text
-
-    return text.load(name)
+    return Temporal(model, naming.writer(str(writer)) if writer else None)
 
 
 def _none_left(name: str, settings: Mapping[str, JSON]) -> None:

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from videre.apps import naming
 from videre.errors import ConfigError
 
 
@@ -41,14 +42,11 @@ def writer(name: str, profile: Any) -> Any:
     """What writes policies; None for rules."""
     if name == "rules":
         return None
-    if name.startswith(("http://", "https://")):
-        from videre.apps import naming
+    if naming.is_server(name):
         from videre.methods.msr_vir.parse import Held
 
         return Held(naming.model(name), dialect=profile.dialect)
-    from videre.models import text
-
-    return text.load(name)
+    return naming.writer(name)
 
 
 def _times(encoder: str, temporal: str, folder: Path | None, by: str) -> Any:
@@ -93,8 +91,6 @@ def _places(name: str) -> Any:
 
 def seeing(name: str) -> Any:
     """A model that sees frames and follows a prompt."""
-    from videre.apps import naming
-
     model: Any = naming.model(name)
     if not hasattr(model, "generate"):
         raise ConfigError(f"{name} only answers questions; vlm: needs a model that follows a prompt")
@@ -102,8 +98,6 @@ def seeing(name: str) -> Any:
 
 
 def _own(name: str) -> Any:
-    from videre.apps import naming
-
     module = naming.own(name)()
     if not hasattr(module, "card"):
         raise ConfigError(f"{name}: a module has a card with its name and licence (see docs/msr_vir.md)")

@@ -94,14 +94,8 @@ def _labeller(given: dict[str, Any]) -> Any:
 
     spatial = temporal = None
     if name := given["spatial"]:
-        served = name.startswith(("http://", "https://"))
-        spatial = Truth(model(name), reasoned=given["reasoned"], letters=served, batch=given["batch"])
+        letters = naming.is_server(name)
+        spatial = Truth(model(name), reasoned=given["reasoned"], letters=letters, batch=given["batch"])
     if name := given["captions"]:
-        temporal = Temporal(model(name), _writer(given["writer"]) if given["writer"] else None)
+        temporal = Temporal(model(name), naming.writer(given["writer"]) if given["writer"] else None)
     return Labeller(spatial, temporal, n=given["candidates"], size_px=given["size_px"])
-
-
-def _writer(name: str) -> Any:
-    from videre.apps.frame_selectors import text_model
-
-    return text_model(name)

@@ -7,7 +7,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from videre.apps.catalog import BENCHMARKS, MODELS, SELECTORS, TRAINERS
+from videre.apps.catalog import BENCHMARKS, MODELS, SELECTORS, TRAINED, TRAINERS
 from videre.errors import ConfigError
 from videre.types import JSON, Answerer, Selector
 
@@ -35,11 +35,24 @@ def model(name: str, *, at_once: int = 8, **settings: JSON) -> Answerer:
     prefix, _, rest = name.partition(":")
     if prefix in MODELS:
         return _load(MODELS[prefix])(rest, **given)
-    if _is_own(name):
+    if is_own(name):
         return own(name)()
     from videre.models import mllm
 
     return mllm.load(name, **given)
+
+
+def writer(name: str) -> Any:
+    """A model that writes texts: a text model of transformers, or one on a server.
+
+    Raises:
+        ModelError: the model cannot be loaded.
+    """
+    if is_server(name):
+        return model(name)
+    from videre.models import text
+
+    return text.load(name)
 
 
 def is_server(name: str) -> bool:
@@ -59,7 +72,7 @@ def selector(text: str, *, k: int | None = None) -> Selector:
     """
     name, _, rest = text.partition(":")
     if name not in SELECTORS:
-        if _is_own(text):
+        if is_own(text):
             return own(text)
         if "/" in name or Path(name).is_dir():
             return _trained(name, rest, k)
@@ -77,12 +90,10 @@ def selector(text: str, *, k: int | None = None) -> Selector:
 
 def _trained(name: str, rest: str, k: int | None) -> Selector:
     """A trained frame selector by its folder or hub id."""
-    from videre.apps.frame_selectors import trained
-
     settings = _settings(rest, name)
     if k is not None:
         settings.setdefault("k", k)
-    select: Any = trained(name, **settings)
+    select: Any = _load(TRAINED)(name, **settings)
     select.name = f"{name}:{rest}" if rest else name
     return select
 
@@ -118,7 +129,8 @@ def own(text: str) -> Any:
         raise ConfigError(f"{place} has no {name!r}{_nearest(name, vars(module))}") from None
 
 
-def _is_own(text: str) -> bool:
+def is_own(text: str) -> bool:
+    """Whether the text names something in a user's own file or module."""
     place, colon, name = text.rpartition(":")
     return bool(colon) and name.isidentifier() and (place.endswith(".py") or _looks_like_module(place))
 

@@ -22,11 +22,11 @@ import torch  # noqa: E402
 from torch import Tensor, nn  # noqa: E402
 
 from videre.errors import USAGE, ModelError  # noqa: E402
-from videre.methods.ma_lmm.language import Voice, Writing  # noqa: E402
 from videre.methods.ma_lmm.memory import Memory, Parts, Words, watched  # noqa: E402
 from videre.methods.ma_lmm.session import Watching  # noqa: E402
 from videre.models.handover import kept, upright  # noqa: E402
 from videre.models.session import memory_named  # noqa: E402
+from videre.models.voice import Voice, Writing  # noqa: E402
 from videre.options import listed  # noqa: E402
 from videre.types import JSON, Answer, Frames, Question  # noqa: E402
 

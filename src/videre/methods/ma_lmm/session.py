@@ -21,8 +21,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from videre.errors import USAGE, ModelError
-from videre.methods.ma_lmm.language import Writing
 from videre.methods.ma_lmm.memory import Seen, State, remembered, step, watched
+from videre.models.voice import Writing
 from videre.options import letter, listed, read_option
 from videre.types import JSON, Answer, Frames, Question, Usage
 

@@ -117,7 +117,7 @@ def test_another_recipe_does_not_go_on(recipe, tmp_path):
 @pytest.mark.parametrize(
     ("table", "change", "message"),
     [
-        ("data", {"frame": 3}, r"\[data\]: no key 'frame'; did you mean 'frames'"),
+        ("data", {"frame": 3}, r"\[data\] has no 'frame'; did you mean 'frames'"),
         ("data", {"batch": 1}, "2 videos at least"),
         ("fit", {"lrr": 1}, "did you mean 'lr'"),
     ],
@@ -129,7 +129,7 @@ def test_recipes_are_checked(recipe, tmp_path, table, change, message):
 
 
 def test_a_recipe_without_base_or_with_another_table_is_refused(recipe, tmp_path):
-    with pytest.raises(ConfigError, match="no table 'brunch'; did you mean 'branch'"):
+    with pytest.raises(ConfigError, match="has no 'brunch'; did you mean 'branch'"):
         pretrain.read({**recipe, "brunch": {}}, tmp_path)
     recipe.pop("base")
     with pytest.raises(ConfigError, match="name the frozen checkpoint"):

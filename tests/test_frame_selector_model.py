@@ -19,7 +19,7 @@ from videre import jobs
 from videre.apps import labelling, naming, selecting
 from videre.apps.training import command as train
 from videre.data import world
-from videre.errors import ConfigError, ModelError
+from videre.errors import ConfigError, DataError, ModelError
 from videre.methods.frame_selector import labels, store, training
 from videre.methods.frame_selector.lessons import Lessons, answer_labels, drawn
 from videre.methods.frame_selector.model import FrameSelector, FrameSelectorConfig
@@ -402,8 +402,9 @@ def test_a_recipe_that_does_not_hold_is_told(told, message):
 
 
 def test_another_recipe_for_the_same_folder_is_refused(tmp_path: Path):
-    told = {"data": {"labels": "a", "videos": "b"}}
-    training.begun(training.read(told), tmp_path)
-    training.begun(training.read(told), tmp_path)
-    with pytest.raises(ConfigError, match=r"another stage1\.lr"):
-        training.begun(training.read({**told, "stage1": {"lr": 0.5}}), tmp_path)
+    told = {"data": {"labels": str(tmp_path / "labels"), "videos": "b"}}
+    for _ in range(2):
+        with pytest.raises(DataError):  # no labels there, but the folder has been begun
+            training.train(told, tmp_path)
+    with pytest.raises(ConfigError, match=r"another recipe: stage1\.lr was 0\.001, now 0\.5"):
+        training.train({**told, "stage1": {"lr": 0.5}}, tmp_path)

@@ -121,7 +121,7 @@ def test_another_recipe_does_not_go_on_from_it(folder, trained):
         ("data.frame=3", "did you mean 'frames'"),
         ("data.frames=0", "1 or more"),
         ("memory.slot=3", "no setting"),
-        ("model.begin=3", "no key 'begin'"),
+        ("model.begin=3", "has no 'begin'"),
         ("data.benchmark='breakfst'", "did you mean 'breakfast'"),
     ],
 )

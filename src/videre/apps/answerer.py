@@ -6,15 +6,16 @@ from pathlib import Path
 from typing import Any
 
 from videre.apps import naming
-from videre.apps.lessons import Data, Show, Shown, Source, known, made, page_maker, style_of
+from videre.apps.lessons import Data, Show, Shown, Source, page_maker, style_of
 from videre.apps.synth import READERS
 from videre.data import long_texts, training_rows
 from videre.data.long_texts import LongText
 from videre.data.training_rows import TrainingRow
 from videre.errors import ConfigError
-from videre.jobs import replace_file
+from videre.jobs import begun, replace_file
 from videre.train.answerer import LoRA, Schooling
 from videre.train.answerer import train as school
+from videre.train.recipe import known, table
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ def train(told: dict[str, Any], out: Path) -> None:
         DataError: too few rows for the mix, or a row that does not hold.
     """
     recipe = read(told)
-    _begun(told, out)
+    begun(out, told)
     sources, dropped = mixed(recipe)
     counts = {data.name: sum(one.data == data for one in sources) for data in recipe.data}
     told_mix = {"counts": counts, "left_out": dropped, "ids": [one.row.id for one in sources]}
@@ -81,16 +82,16 @@ def read(told: dict[str, Any]) -> Recipe:
         raise ConfigError("the recipe has no [[data]]; each names a set: name, and rows or texts")
     lora = dict(told.get("lora", {}))
     fit = dict(told.get("fit", {}))
-    for table, key in ((lora, "targets"), (fit, "frozen")):
-        if key in table:
-            table[key] = (table[key],) if isinstance(table[key], str) else tuple(table[key])
+    for part, key in ((lora, "targets"), (fit, "frozen")):
+        if isinstance(part.get(key), str):
+            part[key] = (part[key],)
     return Recipe(
-        model=made(Model, told.get("model", {}), "[model]"),
-        show=made(Show, told.get("show", {}), "[show]"),
-        data=tuple(made(Data, one, "[[data]]") for one in sets),
-        mix=made(Mix, told.get("mix", {}), "[mix]"),
-        lora=made(LoRA, lora, "[lora]"),
-        fit=made(Schooling, fit, "[fit]"),
+        model=table(Model, told.get("model", {}), "[model]"),
+        show=table(Show, told.get("show", {}), "[show]"),
+        data=tuple(table(Data, one, "[[data]]") for one in sets),
+        mix=table(Mix, told.get("mix", {}), "[mix]"),
+        lora=table(LoRA, lora, "[lora]"),
+        fit=table(Schooling, fit, "[fit]"),
     )
 
 
@@ -145,12 +146,3 @@ def _all_of_the_first(parts: dict[str, dict[str, Source]], shares: dict[str, flo
 
 def _where(model: Model) -> dict[str, Any]:
     return {} if model.start == "builtin" else {"device": model.device, "dtype": model.dtype}
-
-
-def _begun(told: dict[str, Any], out: Path) -> None:
-    """Keeps the recipe beside what it makes, so that another one does not go on from it."""
-    path, now = out / "recipe.json", json.dumps(told, indent=1, sort_keys=True) + "\n"
-    if path.exists() and path.read_text("utf-8") != now:
-        raise ConfigError(f"{out} was begun with another recipe ({path}); choose another folder with -o")
-    out.mkdir(parents=True, exist_ok=True)
-    replace_file(path, now)

@@ -1,11 +1,10 @@
 """Rows as lessons: pictures, pages rendered at their turn, videos through a selector, or words alone."""
 
 import json
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, fields
-from difflib import get_close_matches
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
@@ -14,11 +13,10 @@ from videre.apps.synth import READERS
 from videre.data.long_texts import LongText
 from videre.data.training_rows import TrainingRow
 from videre.data.videos import resolve
-from videre.errors import ConfigError, DataError
+from videre.errors import DataError
 from videre.train.answerer import Lesson
+from videre.train.recipe import table
 from videre.types import Frames, Question, Selector, Span
-
-Made = TypeVar("Made")
 
 
 @dataclass(frozen=True)
@@ -113,8 +111,8 @@ def page_maker(told: str) -> Callable[[LongText], Frames]:
     from videre.methods.t2vid.face import Face
     from videre.methods.t2vid.render import laid_out, pixels
 
-    by, limit, table = json.loads(told)
-    style = style_of(table)
+    by, limit, styled = json.loads(told)
+    style = style_of(styled)
     face = Face(style.font, style.size_px)
 
     def make(text: LongText) -> Frames:
@@ -127,11 +125,11 @@ def page_maker(told: str) -> Callable[[LongText], Frames]:
     return make
 
 
-def style_of(table: dict[str, Any]) -> Any:
+def style_of(told: dict[str, Any]) -> Any:
     """`[data.style]` as `videre.methods.t2vid.layout.Style`."""
     from videre.methods.t2vid.layout import Style
 
-    return made(Style, table, "[data.style]")
+    return table(Style, told, "[data.style]")
 
 
 def _pictures(source: Source) -> list[Frames]:
@@ -152,32 +150,3 @@ def _pictures(source: Source) -> list[Frames]:
 
 def _chunk(run: Sequence[np.ndarray], start: int) -> Frames:
     return Frames(np.stack(run), np.arange(start, start + len(run), dtype=np.float64))
-
-
-def made(kind: Callable[..., Made], table: Any, place: str) -> Made:
-    """A table of a recipe as the values that it sets.
-
-    Raises:
-        ConfigError: an unknown key or a wrong value; the nearest name is shown.
-    """
-    if not isinstance(table, dict):
-        raise ConfigError(f"{place} is a table of the recipe, got {table!r}")
-    known(table, [each.name for each in fields(kind)], place)  # type: ignore[arg-type]
-    try:
-        return kind(**table)
-    except (TypeError, ValueError) as error:
-        raise ConfigError(f"{place}: {error}") from error
-
-
-def known(table: dict[str, Any], names: Iterable[str], place: str) -> None:
-    """Returns where every key is one of the names.
-
-    Raises:
-        ConfigError: one is not; the nearest name is shown.
-    """
-    there = list(names)
-    for key in table:
-        if key not in there:
-            close = get_close_matches(key, there, 1)
-            hint = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(there)}"
-            raise ConfigError(f"{place} has no {key!r}; {hint}")

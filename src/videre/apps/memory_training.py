@@ -1,18 +1,15 @@
 """`videre train memory RECIPE.toml`: the memory of a MA-LMM learns from questions with answers."""
 
-import json
-from collections.abc import Iterable
-from dataclasses import fields, replace
-from difflib import get_close_matches
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from videre.apps import naming, remembering
 from videre.errors import ConfigError
-from videre.jobs import replace_file
+from videre.jobs import begun
+from videre.train.recipe import known, table
 from videre.types import Sample
 
-Made = TypeVar("Made")
 TABLES = ("model", "memory", "data", "fit")
 MODEL = ("start", "official", "rows")
 OWN_DATA = ("benchmark", "annotations", "options")
@@ -30,16 +27,16 @@ def train(told: dict[str, Any], out: Path) -> None:
     from videre.methods.ma_lmm.training import Batches, DataConfig, Learning, loss_of
     from videre.train.fit import FitConfig, fit
 
-    _known(told, TABLES, "")
+    known(told, TABLES, "the recipe")
     start = dict(told.get("model", {}))
-    _known(start, MODEL, "model")
+    known(start, MODEL, "[model]")
     if "start" not in start:
         raise ConfigError('recipe [model]: name what to start from: start = "Salesforce/instructblip-vicuna-7b"')
     data = {key: value for key, value in told.get("data", {}).items() if key not in OWN_DATA}
-    shown = _made(DataConfig, data, "data")
+    shown = table(DataConfig, data, "[data]")
     settings = {"resume": True, "save_steps": 200, "lr": 1e-4, "weight_decay": 0.05, "beta2": 0.999}
-    config = _made(FitConfig, {**settings, **told.get("fit", {}), "out": str(out / "fit")}, "fit")
-    _begun(told, out)
+    config = table(FitConfig, {**settings, **told.get("fit", {}), "out": str(out / "fit")}, "[fit]")
+    begun(out, told)
     if (out / "memory.json").exists():
         return
     model = begin(start, told.get("memory", {}), seed=config.seed)
@@ -78,29 +75,3 @@ def samples(data: dict[str, Any]) -> list[Sample]:
         raise ConfigError("recipe [data]: the world is generated; write its rows first and take benchmark = 'rows'")
     found = entry["reader"](Path(data["annotations"]), **data.get("options", {}))
     return [replace(sample, question=replace(sample.question, options=())) for sample in found]
-
-
-def _begun(told: dict[str, Any], out: Path) -> None:
-    """Keeps the recipe beside what it makes, so that another one does not go on from it."""
-    path, now = out / "recipe.json", json.dumps(told, indent=1, sort_keys=True) + "\n"
-    if path.exists() and path.read_text("utf-8") != now:
-        raise ConfigError(f"{out} was begun with another recipe ({path}); choose another folder with -o")
-    out.mkdir(parents=True, exist_ok=True)
-    replace_file(path, now)
-
-
-def _made(kind: type[Made], table: dict[str, Any], name: str) -> Made:
-    _known(table, [each.name for each in fields(kind)], name)  # type: ignore[arg-type]
-    try:
-        return kind(**table)
-    except (TypeError, ValueError) as error:
-        raise ConfigError(f"recipe [{name}]: {error}") from error
-
-
-def _known(table: dict[str, Any], known: Iterable[str], name: str) -> None:
-    names = list(known)
-    for key in table:
-        if key not in names:
-            close = get_close_matches(key, names, 1)
-            hint = f"; did you mean {close[0]!r}?" if close else f"; there are {', '.join(names)}"
-            raise ConfigError(f"recipe [{name}]: no key {key!r}{hint}" if name else f"recipe: no table {key!r}{hint}")

@@ -1,18 +1,17 @@
 """`videre star RECIPE.toml`: labelled videos in, a model that was trained by its own verified answers out."""
 
 import json
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, fields, replace
-from difflib import get_close_matches
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
 from videre.apps.training import read_recipe
 from videre.errors import ConfigError
+from videre.train.recipe import known, one_of, table
 
-Made = TypeVar("Made")
 FORMATS = ("own", "kinetics", "fine_diving", "something", "star_questions", "table", "vstar")
 ARMS = ("star", "unverified", "templates", "annotator")
 
@@ -141,42 +140,18 @@ def read(told: dict[str, Any]) -> Told:
     Raises:
         ConfigError: an unknown table, key or value; the nearest name is shown.
     """
-    _known(told, [f.name for f in fields(Told)], "the recipe")
+    known(told, [f.name for f in fields(Told)], "the recipe")
     if "labels" not in told:
         raise ConfigError("the recipe has no table [labels]; it names file and videos")
     made = Told(
-        labels=_made(Labels, told["labels"], "labels"),
-        model=_made(Models, told.get("model", {}), "model"),
-        cycles=_made(Cycles, told.get("cycles", {}), "cycles"),
-        mix=_made(Mix, told.get("mix", {}), "mix"),
+        labels=table(Labels, told["labels"], "[labels]"),
+        model=table(Models, told.get("model", {}), "[model]"),
+        cycles=table(Cycles, told.get("cycles", {}), "[cycles]"),
+        mix=table(Mix, told.get("mix", {}), "[mix]"),
         fit=dict(told.get("fit", {})),
         export=dict(told.get("export", {})),
     )
-    _one_of(made.labels.format, FORMATS, "labels.format")
-    _one_of(made.cycles.arm, ARMS, "cycles.arm")
-    _one_of(made.cycles.profile, ("default", "paper", "official"), "cycles.profile")
-    return replace(made, mix=replace(made.mix, files=tuple(made.mix.files)))
-
-
-def _made(kind: Callable[..., Made], told: Any, name: str) -> Made:
-    if not isinstance(told, dict):
-        raise ConfigError(f"[{name}] is a table of the recipe, got {told!r}")
-    _known(told, [f.name for f in fields(kind)], f"[{name}]")  # type: ignore[arg-type]
-    try:
-        return kind(**told)
-    except (TypeError, ValueError) as error:
-        raise ConfigError(f"[{name}]: {error}") from error
-
-
-def _known(told: dict[str, Any], names: Sequence[str], place: str) -> None:
-    for key in told:
-        if key not in names:
-            close = get_close_matches(key, names, 1)
-            raise ConfigError(f"{place} has no {key!r}; " + (f"did you mean {close[0]!r}?" if close else f"{names}"))
-
-
-def _one_of(value: str, names: Sequence[str], key: str) -> None:
-    if value not in names:
-        close = get_close_matches(value, names, 1)
-        hint = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(names)}"
-        raise ConfigError(f"{key} is {value!r}; {hint}")
+    one_of(made.labels.format, FORMATS, "labels.format")
+    one_of(made.cycles.arm, ARMS, "cycles.arm")
+    one_of(made.cycles.profile, ("default", "paper", "official"), "cycles.profile")
+    return made

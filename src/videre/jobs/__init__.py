@@ -4,7 +4,7 @@ A run is a folder. Its log gains one sealed JSON line an item, at once; everythi
 """
 
 from videre.jobs.engine import Engine, PerWorker, Result
-from videre.jobs.folder import OutOfSpace, new_folder, replace_file
+from videre.jobs.folder import OutOfSpace, begun, new_folder, replace_file
 from videre.jobs.item import Item, Work, file_key, key
 from videre.jobs.local import Local
 from videre.jobs.log import rows
@@ -24,6 +24,7 @@ __all__ = [
     "Stop",
     "Threads",
     "Work",
+    "begun",
     "file_key",
     "key",
     "new_folder",

@@ -15,6 +15,7 @@ from videre.types import JSON
 
 LOG = "answers.jsonl"
 MANIFEST = "manifest.json"
+RECIPE = "recipe.json"
 STATUS = "status.json"
 LOCK = ".lock"
 NO_PLACE = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EACCES, errno.EPERM, errno.ENAMETOOLONG, errno.ELOOP)
@@ -149,6 +150,24 @@ def check_manifest(folder: Path, manifest: Mapping[str, JSON], *, empty: bool, f
         history = len(list(folder.glob("manifest-*.json"))) + 1
         replace_file(folder / f"manifest-{history}.json", json.dumps(old, indent=2))
     replace_file(path, json.dumps(new, indent=2))
+
+
+def begun(folder: Path, recipe: Mapping[str, JSON]) -> None:
+    """Keeps a recipe beside what it makes, so that no other one goes on from there.
+
+    Raises:
+        ConfigError: the folder was begun with another one (code "changed_inputs"); what differs is named.
+    """
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    path, new = folder / RECIPE, json.loads(json.dumps(recipe))
+    old = _read(path)
+    if old is None:
+        replace_file(path, json.dumps(new, indent=1) + "\n")
+    elif old != new:
+        differences = "; ".join(difference(old, new))
+        advice = "give another folder with -o, or the old recipe"
+        raise ConfigError(f"{folder} was begun with another recipe: {differences}: {advice}", code="changed_inputs")
 
 
 def difference(old: JSON, new: JSON) -> list[str]:

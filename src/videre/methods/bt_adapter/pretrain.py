@@ -1,19 +1,17 @@
 """`videre train adapter recipe.toml`: the branch learns from videos with captions."""
 
-import json
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, fields
-from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import UInt8
 
 from videre import compat
 from videre.errors import ConfigError, DataError, VideoError
-from videre.jobs import replace_file
+from videre.jobs import begun
 
 compat.need_hf()
 
@@ -29,10 +27,10 @@ from videre.methods.bt_adapter.losses import Pretraining, Weights, losses  # noq
 from videre.methods.bt_adapter.mask import Layout, kept_tokens  # noqa: E402
 from videre.models import clip  # noqa: E402
 from videre.train.fit import FitConfig, fit  # noqa: E402
+from videre.train.recipe import known, table  # noqa: E402
 from videre.types import Video  # noqa: E402
 from videre.video.open import open_video  # noqa: E402
 
-Made = TypeVar("Made")
 RATES = {"branch.temporal": 100.0, "branch": 10.0, "align": 10.0, "balance": 100.0}
 """Factors on the learning rate; of several that fit, the longest counts, so `branch.temporal` before `balance`."""
 
@@ -95,7 +93,7 @@ def train(told: dict[str, Any], out: Path) -> None:
         ConfigError: an unknown key, a value out of range, or another recipe than the one that `out` was begun with.
     """
     recipe = read(told, out)
-    _begun(recipe, out)
+    begun(out, asdict(recipe))
     if (out / store.FACTS).exists():
         return
     pair = clip.load(recipe.base)
@@ -129,20 +127,17 @@ def read(told: dict[str, Any], out: Path) -> Recipe:
     Raises:
         ConfigError: an unknown key, with the nearest known one, or a value out of range.
     """
-    known = [each.name for each in fields(Recipe)]
-    for key in told:
-        if key not in known:
-            raise ConfigError(f"recipe: no table {key!r}{_nearest(key, known)}")
+    known(told, [each.name for each in fields(Recipe)], "the recipe")
     if not isinstance(told.get("base"), str):
         raise ConfigError('recipe: name the frozen checkpoint first: base = "openai/clip-vit-large-patch14"')
     settings = {"rates": RATES, "resume": True, "save_steps": 200, **told.get("fit", {}), "out": str(out / "fit")}
     return Recipe(
         base=told["base"],
-        data=_made(DataConfig, told.get("data", {}), "data"),
-        fit=_made(FitConfig, settings, "fit"),
-        branch=_made(BranchConfig, told.get("branch", {}), "branch"),
-        mask=_made(MaskConfig, told.get("mask", {}), "mask"),
-        losses=_made(Weights, told.get("losses", {}), "losses"),
+        data=table(DataConfig, told.get("data", {}), "[data]"),
+        fit=table(FitConfig, settings, "[fit]"),
+        branch=table(BranchConfig, told.get("branch", {}), "[branch]"),
+        mask=table(MaskConfig, told.get("mask", {}), "[mask]"),
+        losses=table(Weights, told.get("losses", {}), "[losses]"),
     )
 
 
@@ -223,28 +218,3 @@ def cropped(
             ((height, (area / ratio) ** 0.5), (width, (area * ratio) ** 0.5)))  # fmt: skip
     top, left = int(draws[2] * (height - h + 1)), int(draws[3] * (width - w + 1))
     return pixels[:, :, top : top + h, left : left + w]
-
-
-def _begun(recipe: Recipe, out: Path) -> None:
-    """Keeps the recipe beside what it makes, so that another one does not go on from it."""
-    path, now = out / "recipe.json", json.dumps(asdict(recipe), indent=1) + "\n"
-    if path.exists() and path.read_text("utf-8") != now:
-        raise ConfigError(f"{out} was begun with another recipe ({path}); choose another folder with -o")
-    out.mkdir(parents=True, exist_ok=True)
-    replace_file(path, now)
-
-
-def _made(kind: type[Made], table: dict[str, Any], name: str) -> Made:
-    known = [each.name for each in fields(kind)]  # type: ignore[arg-type]
-    for key in table:
-        if key not in known:
-            raise ConfigError(f"recipe [{name}]: no key {key!r}{_nearest(key, known)}")
-    try:
-        return kind(**{key: tuple(value) if isinstance(value, list) else value for key, value in table.items()})
-    except (TypeError, ValueError) as error:
-        raise ConfigError(f"recipe [{name}]: {error}") from error
-
-
-def _nearest(key: str, known: Sequence[str]) -> str:
-    close = get_close_matches(key, known, 1)
-    return f"; did you mean {close[0]!r}?" if close else f"; there are {', '.join(known)}"

@@ -1,23 +1,20 @@
 """`videre train selector RECIPE`: a recipe's tables in, a trained selector's folder out."""
 
-import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, fields
-from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from videre.data.videos import resolve
 from videre.errors import ConfigError
-from videre.jobs import replace_file
+from videre.jobs import begun
 from videre.methods.frame_selector import labels, store
 from videre.methods.frame_selector.lessons import Lessons
 from videre.methods.frame_selector.stages import LoRA, first_stage, loss, merged, second_stage
 from videre.train.fit import FitConfig, fit
+from videre.train.recipe import known, table
 from videre.video.open import open_video
-
-Made = TypeVar("Made")
 
 
 @dataclass(frozen=True)
@@ -84,7 +81,7 @@ def train(told: dict[str, Any], out: Path) -> None:
         ModelError: a part cannot be loaded.
     """
     recipe = read(told)
-    begun(recipe, out)
+    begun(out, asdict(recipe))
     if (out / "config.json").is_file():
         return
     rows = list(labels.read(Path(recipe.data.labels)))
@@ -109,33 +106,16 @@ def read(told: dict[str, Any]) -> Told:
     Raises:
         ConfigError: an unknown table, key or value; the nearest name is shown.
     """
-    _known(told, [f.name for f in fields(Told)], "the recipe")
+    known(told, [f.name for f in fields(Told)], "the recipe")
     if "data" not in told:
         raise ConfigError("the recipe has no table [data]; it names labels and videos")
     return Told(
-        data=_made(Data, told["data"], "data"),
-        model=_made(Parts, told.get("model", {}), "model"),
-        stage1=_made(Stage, {"epochs": 2, "lr": 1e-3, "answers": True} | told.get("stage1", {}), "stage1"),
-        stage2=_made(Stage, {"epochs": 5, "lr": 1e-5} | told.get("stage2", {}), "stage2"),
-        lora=_made(LoRA, told.get("lora", {}), "lora"),
+        data=table(Data, told["data"], "[data]"),
+        model=table(Parts, told.get("model", {}), "[model]"),
+        stage1=table(Stage, {"epochs": 2, "lr": 1e-3, "answers": True} | told.get("stage1", {}), "[stage1]"),
+        stage2=table(Stage, {"epochs": 5, "lr": 1e-5} | told.get("stage2", {}), "[stage2]"),
+        lora=table(LoRA, told.get("lora", {}), "[lora]"),
     )
-
-
-def begun(recipe: Told, out: Path) -> None:
-    """Returns when `out` is new, or was begun with this recipe.
-
-    Raises:
-        ConfigError: it was begun with another; the message names what differs.
-    """
-    out.mkdir(parents=True, exist_ok=True)
-    path, now = out / "recipe.json", json.loads(json.dumps(asdict(recipe)))
-    if not path.is_file():
-        replace_file(path, json.dumps(now, indent=2))
-        return
-    before = json.loads(path.read_text("utf-8"))
-    changed = [f"{t}.{k}" for t, table in now.items() for k, v in table.items() if before.get(t, {}).get(k) != v]
-    if changed:
-        raise ConfigError(f"{out} was begun with another {', '.join(changed)}: take another --out, or the old recipe")
 
 
 def _built(parts: Parts) -> store.Trained:
@@ -158,20 +138,3 @@ def _learn(selector: store.Trained, rows: list[Any], recipe: Told, stage: Stage,
         str(out), steps, accumulate=accumulate, seed=recipe.model.seed, beta2=0.999, resume=True, **settings
     )
     fit(selector.model, lessons, loss, config)
-
-
-def _made(kind: Callable[..., Made], told: Any, name: str) -> Made:
-    if not isinstance(told, dict):
-        raise ConfigError(f"[{name}] is a table of the recipe, got {told!r}")
-    _known(told, [f.name for f in fields(kind)], f"[{name}]")  # type: ignore[arg-type]
-    try:
-        return kind(**told)
-    except (TypeError, ValueError) as error:
-        raise ConfigError(f"[{name}]: {error}") from error
-
-
-def _known(told: dict[str, Any], names: list[str], place: str) -> None:
-    for key in told:
-        if key not in names:
-            close = get_close_matches(key, names, 1)
-            raise ConfigError(f"{place} has no {key!r}; " + (f"did you mean {close[0]!r}?" if close else f"{names}"))

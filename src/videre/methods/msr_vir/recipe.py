@@ -1,20 +1,14 @@
 """The recipe of `videre train parser`: its tables, their defaults, and what is wrong with one."""
 
-import json
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, fields
-from difflib import get_close_matches
-from pathlib import Path
-from typing import Any, TypeVar
+from dataclasses import dataclass, field
+from typing import Any
 
-from videre import jobs
 from videre.errors import ConfigError
 from videre.methods.msr_vir.dpo import DPO
 from videre.methods.msr_vir.preferences import Choice
 from videre.methods.msr_vir.propose import Proposing
 from videre.train.answerer import LoRA, Schooling
-
-Made = TypeVar("Made")
+from videre.train.recipe import known, table
 
 
 @dataclass(frozen=True)
@@ -94,43 +88,9 @@ def read_recipe(told: dict[str, Any]) -> Recipe:
         "models": Models, "data": Data, "cycle": Cycle, "policies": Proposing, "answerer": Schooling, "adapters": LoRA,
         "pairs": Choice, "dpo": DPO,
     }  # fmt: skip
-    _known(told, list(kinds), "the recipe")
+    known(told, list(kinds), "the recipe")
     for name in ("models", "data"):
         if name not in told:
             raise ConfigError(f"the recipe has no table [{name}]")
     defaults = {"answerer": {"batch": 16, "lr": 1e-4}, "adapters": {"rank": 16, "alpha": 32, "dropout": 0.05}}
-    return Recipe(**{n: _made(k, {**defaults.get(n, {}), **told.get(n, {})}, n) for n, k in kinds.items()})
-
-
-def begun(recipe: Recipe, out: Path) -> None:
-    """Returns when `out` is new, or was begun with this recipe.
-
-    Raises:
-        ConfigError: it was begun with another; the message names what differs.
-    """
-    out.mkdir(parents=True, exist_ok=True)
-    path, now = out / "recipe.json", json.loads(json.dumps(asdict(recipe)))
-    if not path.is_file():
-        jobs.replace_file(path, json.dumps(now, indent=1))
-        return
-    before = json.loads(path.read_text("utf-8"))
-    changed = [f"{t}.{k}" for t, table in now.items() for k, v in table.items() if before.get(t, {}).get(k) != v]
-    if changed:
-        raise ConfigError(f"{out} was begun with another {', '.join(changed)}: take another --out, or the old recipe")
-
-
-def _made(kind: Callable[..., Made], told: Any, name: str) -> Made:
-    _known(told, [f.name for f in fields(kind)], f"[{name}]")  # type: ignore[arg-type]
-    try:
-        return kind(**{k: tuple(v) if isinstance(v, list) else v for k, v in told.items()})
-    except (TypeError, ValueError) as error:
-        raise ConfigError(f"[{name}]: {error}") from error
-
-
-def _known(told: Any, names: list[str], place: str) -> None:
-    if not isinstance(told, dict):
-        raise ConfigError(f"{place} is a table, got {told!r}")
-    for key in told:
-        if key not in names:
-            close = get_close_matches(key, names, 1)
-            raise ConfigError(f"{place} has no {key!r}; " + (f"did you mean {close[0]!r}?" if close else f"{names}"))
+    return Recipe(**{n: table(k, {**defaults.get(n, {}), **told.get(n, {})}, f"[{n}]") for n, k in kinds.items()})

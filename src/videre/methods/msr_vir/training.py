@@ -18,7 +18,7 @@ from videre import jobs
 from videre.data import rows as own_rows
 from videre.errors import DataError
 from videre.methods.msr_vir.cycle import State, Work, folds, saved
-from videre.methods.msr_vir.recipe import Recipe, begun, read_recipe
+from videre.methods.msr_vir.recipe import Recipe, read_recipe
 from videre.models import text
 from videre.types import Sample
 
@@ -32,7 +32,7 @@ def train(told: dict[str, Any], out: Path) -> None:
         ModelError: a part cannot be loaded.
     """
     recipe = read_recipe(told)
-    begun(recipe, out)
+    jobs.begun(out, asdict(recipe))
     if (out / "parser" / "config.json").is_file():
         return
     samples = [s for s in own_rows.read(recipe.data.rows) if s.answer is not None]

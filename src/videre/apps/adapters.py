@@ -83,8 +83,8 @@ def chat_model(text: str, **loader: JSON) -> Any:
     """The chat model that `CHECKPOINT#key=value,...` stands for.
 
     Args:
-        text: a folder or hub id of a LLaVA, LLaVA-NeXT or LLaVA-OneVision, and after a # any of `adapter` (a folder),
-            `pooling` (`frame-mean` or `st-pool`, without an adapter), `compat` (`official`).
+        text: a folder or hub id of a LLaVA, LLaVA-NeXT, LLaVA-OneVision, BLIP-2 or InstructBLIP, and after a # any of
+            `adapter` (a folder), `pooling` (`frame-mean` or `st-pool`, without an adapter), `compat` (`official`).
         loader: `device`, `dtype`, `revision`, `trust_remote_code`.
 
     Raises:

@@ -1,4 +1,4 @@
-"""An image chat model of transformers that reads a video as one picture: LLaVA, LLaVA-NeXT, LLaVA-OneVision."""
+"""An image chat model of transformers that reads a video as one picture: LLaVA and its like, BLIP-2, InstructBLIP."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float
 
 from videre import compat
-from videre.errors import ModelError
+from videre.errors import USAGE, ModelError
 from videre.types import JSON, Frames
 
 compat.need_hf()
@@ -20,6 +20,7 @@ from torch import Tensor  # noqa: E402
 from transformers.modeling_outputs import BaseModelOutputWithPooling  # noqa: E402
 
 from videre.methods.bt_adapter import store  # noqa: E402
+from videre.methods.bt_adapter.blip_chat import BlipChat  # noqa: E402
 from videre.methods.bt_adapter.branch import Branch, BranchConfig  # noqa: E402
 from videre.methods.bt_adapter.chat import Compat, Pooling, video_tokens  # noqa: E402
 from videre.methods.bt_adapter.tower import Tower  # noqa: E402
@@ -148,12 +149,13 @@ def load(
     pooling: Pooling = "adapter",
     official: Compat = "none",
     **loader: Any,
-) -> mllm.TransformersMLLM:
+) -> mllm.TransformersMLLM | BlipChat:
     """An image chat model that reads videos, through an adapter, or with its frames pooled without one.
 
     Args:
-        name_or_path: a LLaVA, LLaVA-NeXT or LLaVA-OneVision checkpoint: a folder or a hub id.
-        adapter: a folder of `videre train adapter` or `videre adapter import`, trained beside the chat model's tower.
+        name_or_path: a LLaVA, LLaVA-NeXT, LLaVA-OneVision, BLIP-2 or InstructBLIP: a folder or a hub id.
+        adapter: a folder of `videre train adapter`, `videre train bt-chat` or `videre adapter import`, trained beside
+            the chat model's tower.
         pooling: see `chat.Pooling`; without an adapter, `frame-mean` or `st-pool`.
         official: see `chat.Compat`.
         loader: of `models.mllm.load`: device, dtype, revision, trust_remote_code, answer_tokens.
@@ -164,25 +166,56 @@ def load(
     if (adapter is None) == (pooling == "adapter"):
         raise ModelError("name an adapter, or pooling=frame-mean or st-pool without one", code="adapter", exit_code=2)
     whole = mllm.load(name_or_path, **loader)
+    seen: dict[str, JSON] = {"pooling": pooling, "compat": official}
+    seen["adapter"] = store.facts(adapter) if adapter else None
+    told: dict[str, Any] = {"name": f"bt-adapter:{name_or_path}"}
+    told["card"] = {**whole.card, "handover": "one picture", "video": seen}
+    made = _blip if hasattr(whole.network, "qformer") else _llava
+    model = made(whole, adapter, pooling, official, told)
+    if adapter:
+        store.fill_projector(projector(model), adapter)
+    return model
+
+
+def projector(model: Any) -> torch.nn.Module:
+    """The map of a chat model from what it sees to the space of its words."""
+    network = model.network
+    return getattr(network, "language_projection", None) or network.model.multi_modal_projector
+
+
+def branch_of(model: Any) -> Branch | None:
+    """The branch of a chat model that `load` gave."""
+    network = model.network
+    return getattr(network if hasattr(network, "qformer") else network.model, "bt_adapter", None)
+
+
+def _llava(whole: Any, adapter: Any, pooling: Pooling, official: Compat, told: Any) -> mllm.TransformersMLLM:
     inner: Any = getattr(whole.network, "model", None)
     if not hasattr(inner, "vision_tower") or not hasattr(inner, "multi_modal_projector"):
-        raise ModelError(f"{name_or_path}: {type(whole.network).__name__} is no LLaVA, LLaVA-NeXT or LLaVA-OneVision")
-    branch = _branch(inner, adapter) if adapter else None
+        kind = type(whole.network).__name__
+        raise ModelError(f"{told['name']}: {kind} is no LLaVA, LLaVA-NeXT, LLaVA-OneVision, BLIP-2 or InstructBLIP")
+    branch = _branch(inner.vision_tower, adapter) if adapter else None
     eyes = Eyes(inner, whole.network.config, branch, pooling=pooling, official=official)
     inner.get_image_features = eyes.features
     if branch is not None:
         inner.add_module("bt_adapter", branch)
-    seen: dict[str, JSON] = {"pooling": pooling, "compat": official}
-    seen["adapter"] = store.facts(adapter) if adapter else None
-    card = {**whole.card, "handover": "one picture", "video": seen}
-    prompter = VideoPrompter(whole.processor, eyes)
-    return mllm.TransformersMLLM(whole.network, prompter, name=f"bt-adapter:{name_or_path}", card=card)
+    return mllm.TransformersMLLM(whole.network, VideoPrompter(whole.processor, eyes), **told)
 
 
-def _branch(inner: Any, adapter: str | Path) -> Branch:
-    tower = Tower(inner.vision_tower.requires_grad_(False))
+def _blip(whole: Any, adapter: Any, pooling: Pooling, official: Compat, told: Any) -> BlipChat:
+    if official == "official":
+        raise ModelError("the released adapter knows LLaVA alone: leave out compat=official", exit_code=USAGE)
+    network = whole.network
+    branch = _branch(network.vision_model, adapter) if adapter else None
+    if branch is not None:
+        network.add_module("bt_adapter", branch)
+    return BlipChat(network, whole.processor, branch, pooling=pooling, **told)
+
+
+def _branch(vision: Any, adapter: str | Path) -> Branch:
+    tower = Tower(vision.requires_grad_(False))
     store.check_tower(adapter, tower)
     branch = Branch(tower, BranchConfig(**store.facts(adapter)["branch"]))
     store.fill(branch, adapter)
-    weight = next(inner.vision_tower.parameters())
+    weight = next(vision.parameters())
     return branch.to(weight.device, weight.dtype).eval()

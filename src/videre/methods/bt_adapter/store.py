@@ -1,4 +1,7 @@
-"""An adapter on disk: `adapter.safetensors` holds the branch and its gates, `adapter.json` what it stands beside."""
+"""An adapter on disk: `adapter.safetensors` holds the branch and its gates, `adapter.json` what it stands beside.
+
+One that was tuned with a chat model has that model's map to words beside it, `projector.safetensors`.
+"""
 
 import hashlib
 import json
@@ -22,6 +25,7 @@ from videre.methods.bt_adapter.branch import BranchConfig  # noqa: E402
 from videre.methods.bt_adapter.tower import Tower  # noqa: E402
 
 WEIGHTS, FACTS, FORMAT = "adapter.safetensors", "adapter.json", 1
+PROJECTOR = "projector.safetensors"
 
 
 def write(folder: Path, adapter: Adapter, *, base: Mapping[str, JSON], note: JSON = None) -> Path:
@@ -95,12 +99,24 @@ def fill(branch: Any, folder: str | Path) -> None:
     Raises:
         ModelError: the file is not whole, or of another branch (exit 3).
     """
-    path = Path(folder) / WEIGHTS
-    try:
-        branch.load_state_dict(load(path.read_bytes()))
-    except (OSError, SafetensorError, RuntimeError) as error:
-        reason = str(error).strip().split("\n")[-1].strip()
-        raise _no_adapter(f"{path}: not the branch that {FACTS} tells of: {reason}") from error
+    _filled(branch, Path(folder) / WEIGHTS, f"the branch that {FACTS} tells of")
+
+
+def fill_projector(projector: Any, folder: str | Path) -> None:
+    """Gives a chat model the map that was tuned along with the branch; returns where none was.
+
+    Raises:
+        ModelError: the file is not whole, or of another chat model (exit 3).
+    """
+    path = Path(folder) / PROJECTOR
+    if path.exists():
+        _filled(projector, path, "the map of this chat model")
+
+
+def write_projector(folder: Path, projector: Any) -> None:
+    """Writes a chat model's map to words beside the branch."""
+    tensors = {name: value.detach().cpu().contiguous() for name, value in projector.state_dict().items()}
+    replace_file(folder / PROJECTOR, save(tensors, {"format": "pt"}))
 
 
 def check_tower(folder: str | Path, tower: Tower) -> None:
@@ -121,6 +137,14 @@ def tower_key(tower: Tower) -> str:
         if name.startswith(("embeddings.", "encoder.", "pre_layrnorm.")) and value.is_floating_point():
             digest.update(name.encode() + value.detach().half().cpu().contiguous().numpy().tobytes())
     return f"sha256:{digest.hexdigest()}"
+
+
+def _filled(module: Any, path: Path, wanted: str) -> None:
+    try:
+        module.load_state_dict(load(path.read_bytes()))
+    except (OSError, SafetensorError, RuntimeError) as error:
+        reason = str(error).strip().split("\n")[-1].strip()
+        raise _no_adapter(f"{path}: not {wanted}: {reason}") from error
 
 
 def _no_adapter(message: str) -> ModelError:

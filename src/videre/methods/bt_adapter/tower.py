@@ -13,6 +13,8 @@ compat.need_hf()
 import torch  # noqa: E402
 from torch import Tensor, nn  # noqa: E402
 
+TOWERS = ("clip_vision_model", "siglip_vision_model", "blip_2_vision_model", "instructblip_vision_model")
+
 
 class Tower:
     """The picture side of a network, without gradients below its last layer.
@@ -103,9 +105,7 @@ def tower_of(network: Any) -> Tower:
     """
     vision = getattr(network, "vision_model", network)
     kind = getattr(getattr(vision, "config", None), "model_type", type(network).__name__)
-    if kind not in ("clip_vision_model", "siglip_vision_model", "blip_2_vision_model") or not hasattr(
-        vision, "encoder"
-    ):
+    if kind not in TOWERS or not hasattr(vision, "encoder"):
         raise ModelError(f"the branch stands beside CLIP, SigLIP or EVA (BLIP-2) towers, got {kind}", code="no_encoder")
     return Tower(vision, getattr(network, "visual_projection", None))
 

@@ -34,8 +34,8 @@ setup: .venv/.dev ## make .venv with all that development needs (TORCH=any: let 
 bench: .venv/.dev ## the quick form of every benchmark
 	for file in benchmarks/*.py; do $(BIN)/python $$file --quick || exit 1; done
 
-world-models: .venv/.dev ## train the small models of the generated world that exist so far: a CLIP pair
-	$(BIN)/python recipes/world_clip.py --out runs/world-clip
+world-models: .venv/.dev ## train the small models of the generated world; each is kept, and read the next time
+	for model in clip detector; do $(BIN)/python recipes/world_$$model.py || exit 1; done
 
 clean: ## remove the environment and what the demo wrote
 	rm -rf .venv demo

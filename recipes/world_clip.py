@@ -2,20 +2,19 @@
 
 python recipes/world_clip.py --out runs/world-clip            (cost and accuracy: docs/world.md)
 
-The checkpoint is kept under the hash of these settings and this file; the same command again reads it. Held-out seeds
+The checkpoint is kept under the hash of what decides it; the same command again reads it. Held-out seeds
 start at `world.HELD_OUT_SEED`. The measure: which of 48 names is meant by a frame that shows one thing; chance is 1/48.
 """
 
 import argparse
-import hashlib
-import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 import transformers as tf
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
+from world_kept import kept
 
 from videre.data import world
 from videre.data.world.scene import COLOURS, SHAPES
@@ -110,11 +109,9 @@ def measure(model: tf.CLIPModel, recipe: Recipe, count: int = 480) -> dict[str, 
 
 def make(recipe: Recipe, out: Path) -> tuple[Path, dict[str, float]]:
     """The folder of the checkpoint of this recipe, trained unless it is there, and what it reaches."""
-    key = hashlib.sha256(Path(__file__).read_bytes() + json.dumps(asdict(recipe)).encode()).hexdigest()[:16]
-    folder = out / key
-    if not (folder / "measured.json").exists():
-        settings = FitConfig(out=str(out / f"{key}-fit"), steps=recipe.steps, lr=recipe.lr, seed=recipe.seed,
-                             save_steps=200, resume=True)  # fmt: skip
+
+    def train(folder: Path, on_the_way: Path) -> dict[str, float]:
+        settings = FitConfig(str(on_the_way), recipe.steps, lr=recipe.lr, seed=recipe.seed, save_steps=200, resume=True)
         model = fit(network(recipe), Batches(recipe), loss, settings)
         model.save_pretrained(folder)
         tokenizer().save_pretrained(folder)
@@ -123,8 +120,9 @@ def make(recipe: Recipe, out: Path) -> tuple[Path, dict[str, float]]:
         tf.CLIPImageProcessorPil(
             size=size, crop_size=size, do_center_crop=False, image_mean=half, image_std=half
         ).save_pretrained(folder)
-        (folder / "measured.json").write_text(json.dumps(measure(model, recipe)))
-    return folder, json.loads((folder / "measured.json").read_text("utf-8"))
+        return measure(model, recipe)
+
+    return kept(recipe, [__file__], out, train)
 
 
 if __name__ == "__main__":

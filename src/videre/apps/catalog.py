@@ -110,6 +110,7 @@ MODELS: dict[str, str] = {
     "captions": "videre.apps.grounding:captions",
     "grid": "videre.apps.rivals:grid",
     "ma-lmm": "videre.apps.remembering:model",
+    "option": "videre.apps.rivals:option",
     "pictures": "videre.apps.rivals:pictures",
     "prompt": "videre.apps.rivals:prompt",
     "slow-fast": "videre.apps.rivals:slow_fast",

@@ -1,4 +1,4 @@
-"""Model prefixes for other ways to show a video: `grid:MODEL`, `pictures:MODEL`, `prompt:MODEL`, `slow-fast:MODEL`."""
+"""Prefixes for other ways to show a video or to begin a reply: `grid:MODEL`, `pictures:MODEL`, `option:MODEL`, ..."""
 
 from typing import Any
 
@@ -27,6 +27,13 @@ def slow_fast(name: str, **settings: Any) -> Answerer:
     from videre.methods.t2vid.slow_fast import SlowFastModel
 
     return SlowFastModel(_loaded(name, settings))
+
+
+def option(name: str, **settings: Any) -> Answerer:
+    """The model itself, its reply begun with "Option": the likeliest letter is its answer."""
+    from videre.methods.frame_selector.prefilled import Prefilled
+
+    return Prefilled(_loaded(name, settings))
 
 
 def _rival(way: Any, name: str, settings: dict[str, Any]) -> Answerer:

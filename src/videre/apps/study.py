@@ -9,7 +9,8 @@ from typing import Any
 import click
 
 from videre.apps import naming
-from videre.apps.study_run import Study, device_of
+from videre.apps.selector_study import command as selectors
+from videre.apps.study_run import Study, device_of, numbers
 from videre.errors import ConfigError
 
 FILE = click.Path(path_type=Path, dir_okay=False)
@@ -19,6 +20,9 @@ FOLDER = click.Path(path_type=Path, file_okay=False)
 @click.group()
 def command() -> None:
     """Study a model: accuracy by frames and by their order, attention among frames, diversity of instructions."""
+
+
+command.add_command(selectors)
 
 
 def _asking(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -52,11 +56,11 @@ def frames(counts: str, **given: Any) -> None:
     from videre.methods.t2vid import plots
     from videre.methods.t2vid.curves import Curve, by_group
 
-    numbers = _numbers(counts)
+    wanted = numbers(counts)
     study = Study(given)
     found: dict[str, list[Any]] = {}
     done: list[int] = []
-    for number in numbers:
+    for number in wanted:
         right = study.right(study.model, number, f"frames-{number:03d}")
         if right is None:
             click.echo(f"videre: {number} frames do not fit into the model's context: the sweep ends", err=True)
@@ -65,7 +69,7 @@ def frames(counts: str, **given: Any) -> None:
         for group, share in by_group(right, study.groups, study.ids).items():
             found.setdefault(group, []).append(share)
     if not done:
-        raise ConfigError(f"not even {numbers[0]} frames fit into the model's context")
+        raise ConfigError(f"not even {wanted[0]} frames fit into the model's context")
     made = {group: Curve(tuple(done), tuple(shares)) for group, shares in found.items()}
     plots.curves(study.out / "frames.png", made)
     table = {
@@ -178,16 +182,6 @@ def diversity(
     numbers = {name: asdict(measure.diversity(one, embed, radius=radius)) for name, one in texts.items()}
     plots.plane(out / "diversity.png", measure.t_sne(texts, embed, seed=seed))
     _tell({"study": "diversity", "embedder": embedder, "sets": numbers}, out / "diversity.json", as_json)
-
-
-def _numbers(text: str) -> list[int]:
-    try:
-        numbers = sorted({int(part) for part in text.split(",")})
-    except ValueError as error:
-        raise ConfigError(f"--counts is numbers separated by commas, got {text!r}") from error
-    if not numbers or numbers[0] < 1:
-        raise ConfigError(f"--counts is numbers of 1 or more, got {text!r}")
-    return numbers
 
 
 def _instructions(path: Path, take: int, seed: int) -> list[str]:

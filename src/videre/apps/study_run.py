@@ -6,7 +6,7 @@ from typing import Any
 from videre import __version__
 from videre.apps import benchmarks, naming
 from videre.apps.benchmarks import Benchmark
-from videre.errors import DataError
+from videre.errors import ConfigError, DataError
 from videre.types import Answerer, Sample
 
 
@@ -57,3 +57,18 @@ class Study:
 def device_of(model: str, device: str | None) -> dict[str, Any]:
     """What the loader is told of the device; the built-in model is told nothing."""
     return {} if model == "builtin" else {"device": device}
+
+
+def numbers(text: str) -> list[int]:
+    """Whole numbers from text such as `4,8,16`, ascending.
+
+    Raises:
+        ConfigError: it is no such list.
+    """
+    try:
+        found = sorted({int(part) for part in text.split(",")})
+    except ValueError as error:
+        raise ConfigError(f"--counts is numbers separated by commas, got {text!r}") from error
+    if not found or found[0] < 1:
+        raise ConfigError(f"--counts is numbers of 1 or more, got {text!r}")
+    return found

@@ -1,18 +1,21 @@
 """Image chat models that read a video as one picture, through the adapter or with their frames pooled."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 import transformers as tf
+from safetensors.torch import load_file
 
 import tiny_blip
 import tiny_models
 from videre.apps import adapters, cli
+from videre.apps.training import read_recipe
 from videre.data import world
-from videre.errors import ConfigError, ModelError
-from videre.methods.bt_adapter import chat_model, store
+from videre.errors import ConfigError, DataError, ModelError
+from videre.methods.bt_adapter import chat_model, store, tuning
 from videre.methods.bt_adapter.adapter import Adapter
 from videre.methods.bt_adapter.branch import BranchConfig
 from videre.methods.bt_adapter.chat import video_tokens
@@ -172,6 +175,7 @@ def test_the_official_variant_puts_cls_last(place):
         made.answer([frames(1)], ASKED)
 
 
+@pytest.mark.parametrize("place", ["llava"], indirect=True)
 def test_another_tower_is_refused(place, tmp_path):
     other = tf.CLIPVisionModel(tf.CLIPVisionConfig(**VISION))
     store.write(tmp_path / "other", awake(other), base={"id": "another", "revision": None})
@@ -179,6 +183,7 @@ def test_another_tower_is_refused(place, tmp_path):
         chat_model.load(str(place / "chat"), tmp_path / "other", device="cpu")
 
 
+@pytest.mark.parametrize("place", ["llava"], indirect=True)
 def test_settings_are_checked(place, tiny_checkpoint):
     for text, message in (("#pooling=mean", "pooling is one of"), ("#pool=x", "no setting"), ("", "name a checkpoint")):
         with pytest.raises(ConfigError, match=message):
@@ -189,6 +194,7 @@ def test_settings_are_checked(place, tiny_checkpoint):
         adapters.chat_model(f"{tiny_checkpoint('smolvlm')}#pooling=frame-mean")
 
 
+@pytest.mark.parametrize("place", ["llava", "blip2"], indirect=True)
 def test_asked_by_command(place, tmp_path, capsys):
     world.write(world.make(1, world.Config(seconds=1.0, size_px=48)), tmp_path / "clip.mp4")
     name = f"bt-adapter:{place / 'chat'}#adapter={place / 'adapter'}"
@@ -198,3 +204,75 @@ def test_asked_by_command(place, tmp_path, capsys):
     row = json.loads(told.out)
     assert len(row["frames"]) == 3
     assert row["run"]["model"]["video"]["pooling"] == "adapter"
+
+
+def tuning_recipe(place, folder):
+    """Three questions about two clips, and a recipe that learns from them."""
+    for seed in range(2):
+        world.write(world.make(seed, world.Config(seconds=1.0, size_px=48)), folder / f"{seed}.mp4")
+    rows = [{"id": f"{n}", "video": f"{n % 2}.mp4", "conversations": [
+        {"from": "human", "value": "<video>\nwhat moves?"}, {"from": "gpt", "value": ["left", "right"][n % 2]}]}
+        for n in range(3)]  # fmt: skip
+    (folder / "rows.json").write_text(json.dumps(rows), "utf-8")
+    return {
+        "base": str(place / "chat"),
+        "adapter": str(place / "adapter"),
+        "device": "cpu",
+        "data": {"rows": str(folder / "rows.json"), "videos": str(folder), "frames": 3, "epochs": 2},
+        "fit": {"lr": 0.01, "accumulate": 2, "save_steps": 1},
+    }
+
+
+@pytest.mark.parametrize("place", ["llava"], indirect=True)
+def test_learns_by_recipe_and_goes_on_after_a_stop(place, tmp_path, monkeypatch):
+    told = tuning_recipe(place, tmp_path)
+    tuning.train(told, tmp_path / "whole")
+    taken, made = tuning.Rows.__getitem__, []
+
+    def dies(self, index):
+        made.append(index)
+        if index == 4 and made.count(4) == 1:
+            raise KeyboardInterrupt
+        return taken(self, index)
+
+    monkeypatch.setattr(tuning.Rows, "__getitem__", dies)
+    with pytest.raises(KeyboardInterrupt):
+        tuning.train(told, tmp_path / "cut")
+    tuning.train(told, tmp_path / "cut")
+    assert 0 not in made[made.index(4) + 1 :]  # what was learned before the stop is not read again
+    for name in (store.WEIGHTS, store.PROJECTOR):
+        assert (tmp_path / "whole" / name).read_bytes() == (tmp_path / "cut" / name).read_bytes()
+    before, after = load_file(place / "adapter" / store.WEIGHTS), load_file(tmp_path / "whole" / store.WEIGHTS)
+    assert not torch.equal(before["temporal.0.temporal_fc.weight"], after["temporal.0.temporal_fc.weight"])
+    assert torch.equal(before["out_balance"], after["out_balance"])  # as released
+
+
+@pytest.mark.parametrize("place", ["llava", "instructblip"], indirect=True)
+def test_what_was_tuned_answers_by_name(place, tmp_path):
+    told = tuning_recipe(place, tmp_path)
+    tuning.train(told, tmp_path / "tuned")
+    asked, question = [frames()], Question("what moves?")
+    before = chat_model.load(told["base"], told["adapter"], device="cpu").score(asked, question, ["left", "right"])
+    made = adapters.chat_model(f"{told['base']}#adapter={tmp_path / 'tuned'}", device="cpu")
+    assert np.abs(made.score(asked, question, ["left", "right"]) - before).max() > 1e-3
+    assert made.card["video"]["adapter"]["note"]["recipe"]["base"] == told["base"]
+    plain = tf.AutoModelForMultimodalLM.from_pretrained(told["base"]).state_dict()
+    kept = {name: value for name, value in made.network.state_dict().items() if "language_model" in name}
+    assert kept
+    assert all(torch.equal(plain[name], value) for name, value in kept.items())
+
+
+@pytest.mark.parametrize("place", ["llava"], indirect=True)
+def test_recipes_for_chat_are_checked(place, tmp_path):
+    told = tuning_recipe(place, tmp_path)
+    for change, message in (({"bas": 1}, "did you mean 'base'"), ({"adapter": 3}, "no adapter: name"),
+                            ({"data": {**told["data"], "frames": 0}}, "frames are 1 or more"),
+                            ({"fit": {"rate": 1}}, "has no 'rate'")):  # fmt: skip
+        with pytest.raises(ConfigError, match=message):
+            tuning.train({**told, **change}, tmp_path / "never")
+    (tmp_path / "rows.json").write_text(json.dumps([{"id": "a", "messages": [
+        {"role": "user", "content": "hi"}, {"role": "assistant", "content": "there"}]}]), "utf-8")  # fmt: skip
+    with pytest.raises(DataError, match="asks about a video"):
+        tuning.train(told, tmp_path / "never")
+    published = read_recipe(Path(__file__).parent.parent / "recipes" / "adapter_chat.toml")
+    assert tuning.read(published).data.frames == 100

@@ -120,6 +120,7 @@ MODELS: dict[str, str] = {
 TRAINERS: dict[str, str] = {
     "adapter": "videre.methods.bt_adapter.pretrain:train",
     "answerer": "videre.apps.answerer:train",
+    "bt-chat": "videre.methods.bt_adapter.tuning:train",
     "memory": "videre.apps.memory_training:train",
     "parser": "videre.methods.msr_vir.training:train",
     "reasoner": "videre.methods.msr_vir.training:train",

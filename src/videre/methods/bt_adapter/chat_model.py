@@ -183,6 +183,12 @@ def projector(model: Any) -> torch.nn.Module:
     return getattr(network, "language_projection", None) or network.model.multi_modal_projector
 
 
+def vision_of(model: Any) -> Any:
+    """The picture tower of a chat model."""
+    network = model.network
+    return network.vision_model if hasattr(network, "qformer") else network.model.vision_tower
+
+
 def branch_of(model: Any) -> Branch | None:
     """The branch of a chat model that `load` gave."""
     network = model.network

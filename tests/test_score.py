@@ -231,5 +231,5 @@ def test_more_faults(tmp_path):
         score.score_retrieval(tmp_path / "none.npy")
     assert caught.value.exit_code == NO_INPUT
     (tmp_path / "boxes.csv").write_text("v,1,0,0,2,1,3\n")
-    with pytest.raises(DataError, match="line 1: expected video"):
+    with pytest.raises(DataError, match="csv:1: video,second,x1"):
         score.score_ava_detection(tmp_path / "boxes.csv", tmp_path / "boxes.csv")

@@ -75,7 +75,7 @@ def changed(row: dict, **more: object) -> dict:
         ({"v_0": [float("nan"), 3]}, GSUB, ANSWERS, ["v_0", "nan"]),
         ({"v_0": [[1, 2], [3, 4]]}, GSUB, ANSWERS, ["v_0", "a number"]),
         ({"x": [1, 2]}, GSUB, ANSWERS, ["spans.json", "none of its 1 ids", "v_0"]),
-        ({}, GSUB, ANSWERS, ["none of its 0 ids"]),
+        ({}, GSUB, ANSWERS, ["there is no prediction in this file"]),
         (SPANS, GSUB, {"id": 3}, ["answers.json:1 (id)", "object"]),
         (SPANS, GSUB, {"v_0": {"answer": 1}}, ["(v_0)", '"prediction"']),
         (SPANS, GSUB, {"v_0": {"prediction": [1], "answer": 1}}, ["(v_0)", '"prediction" is [1]']),
@@ -269,8 +269,28 @@ class TestTable:
         (line,) = [line for line in out.split("\n") if line.startswith("  mIoP")]
         assert (line.split()[1], line.split()[-1]) == ("100.00", "50.00")
         assert "answers Acc@QA" in out
-        assert "blind, on the scored alone: whole_video" in out
+        assert "  blind, on the scored alone:   Acc@GQA      mIoP" in out
+        assert out.count("\n  whole_video ") == 2
         assert "answers blind: chance" in out
+
+    def test_a_subset_is_no_fault_of_the_spans_and_its_own_lost_ids_are_named(self, score):
+        code, out, _ = score("nextgqa", spans=SPANS, annotations=GSUB, subset=["v_0", "w_7"])
+        assert code == 0
+        assert "n_items 1, n_scored 1, n_missing 0, n_unknown 0" in out
+        assert "1 ids of" in out
+        assert "w_7" in out
+
+    def test_names_of_any_length_stay_in_one_column(self, score):
+        meta = {"v": {"eval_dim": {"action": {"type": "a very long name of an aspect of action"}}}}
+        lines = score("tempcompass", TEMPCOMPASS, meta_info=meta)[1].split("\n")
+        (fine,) = [line for line in lines if "fine-grained" in line]
+        assert fine.endswith("aspect of action   100.00")
+
+    def test_saliency_of_another_length_is_noted(self, score):
+        short = {**GUESS, "pred_saliency_scores": [0.5, 0.1]}
+        code, out, _ = score("qvhighlights", [short], annotations=[MOMENT])
+        assert code == 0
+        assert "1 have more or fewer saliency scores than clips" in out
 
     def test_a_full_file_shows_no_warning(self, score):
         code, out, _ = score("nextgqa", spans=SPANS, annotations=GSUB)

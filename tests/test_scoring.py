@@ -37,7 +37,8 @@ def test_nextgqa_prints_a_table_with_blind_baselines(shared):
     done = CliRunner().invoke(cli, [str(a) for a in arguments], catch_exceptions=False)
     assert done.exit_code == 0
     assert "Acc@GQA" in done.stdout
-    assert "blind: middle_point" in done.stdout
+    assert "  blind:           Acc@GQA      mIoP" in done.stdout
+    assert "  middle_point        4.91     26.44" in done.stdout
 
 
 def test_a_missing_file_is_named():

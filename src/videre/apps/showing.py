@@ -13,7 +13,8 @@ def report(report: Mapping[str, JSON], name: str) -> str:
     answers = report.get("answers") or {}
     lines += _scores(answers, head="answers ")
     fine = (report.get("fine_grained") or {}).items()
-    lines += [f"  fine-grained: {key:14s} {_number(value)}" for key, value in fine]
+    wide = max((len(key) for key, _ in fine), default=0)
+    lines += [f"  fine-grained: {key:{wide}s} {_number(value)}" for key, value in fine]
     counts = _flat(report.get("counts") or {})
     lines += ["  counts: " + ", ".join(f"{key} {value}" for key, value in counts)] if counts else []
     lines += _baselines(answers.get("baselines"), "answers blind")
@@ -36,19 +37,27 @@ def _scores(report: Mapping[str, JSON], head: str = "") -> list[str]:
     """A line a score with its interval; where predictions are missing, with what it is when they count as wrong."""
     bounds, strict = dict(_flat(report.get("intervals") or {})), report.get("strict") or {}
     shown = strict if (report.get("counts") or {}).get("n_missing") else {}
-    lines = [f"  {'':28s} {'official':>8s}   {'95 % interval':20s} {'strict':>8s}"] if shown else []
-    for name, value in _flat(report.get("scores") or {}):
-        line = f"  {head + name:28s} {_number(value)}{_interval(bounds.get(name))}"
-        lines.append(f"{line:61s} {_number(shown[name])}" if name in shown else line)
+    scores = _flat(report.get("scores") or {})
+    wide = max([28, *(len(head + name) for name, _ in scores)])
+    lines = [f"  {'':{wide}s} {'official':>8s}   {'95 % interval':20s} {'strict':>8s}"] if shown else []
+    for name, value in scores:
+        line = f"  {head + name:{wide}s} {_number(value)}{_interval(bounds.get(name))}"
+        lines.append(f"{line:{wide + 33}s} {_number(shown[name])}" if name in shown else line)
     return lines
 
 
 def _baselines(rows: JSON, head: str) -> list[str]:
-    lines = []
-    for name, scores in (rows or {}).items():
-        shown = _flat(scores) if isinstance(scores, Mapping) else [("", scores)]
-        values = "  ".join(f"{key} {_number(value).strip()}".strip() for key, value in shown)
-        lines.append(f"  {head}: {name:21s} {values}")
+    """A line a baseline; those of the same scores under one header."""
+    found = {n: _flat(scores) if isinstance(scores, Mapping) else [("", scores)] for n, scores in (rows or {}).items()}
+    wide = max([len(head) + 1, *map(len, found)])
+    lines, last = [], None
+    for name, scores in found.items():
+        names = [key for key, _ in scores]
+        if names != last and names != [""]:
+            lines.append(f"  {head + ':':{wide}s}" + "".join(f"  {key:>8s}" for key in names))
+        mark = f"{head}: " if names == [""] else ""
+        lines.append(f"  {mark}{name:{wide}s}" + "".join(f"  {_number(v):>{max(8, len(key))}s}" for key, v in scores))
+        last = names
     return lines
 
 

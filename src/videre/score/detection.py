@@ -5,7 +5,6 @@ from pathlib import Path
 
 from videre.data import annotations as files
 from videre.data import spans
-from videre.errors import DataError
 from videre.metrics import detection
 from videre.score.files import FORM, Report, Row, keyed, notes_of, objects, unknown
 from videre.types import Box, Span
@@ -75,8 +74,7 @@ def _boxes(path: Path, *, scored: bool) -> dict[str, list[Box]]:
             seconds, x0, y0, x1, y1 = map(float, row[1:6])
             box = Box(seconds, x0, y0, x1, y1, label=row[6], confidence=float(row[7]) if scored else None)
         except (ValueError, IndexError, TypeError) as error:
-            raise DataError(
-                f"{path}, line {number}: expected video,second,x1,y1,x2,y2,label,score ({error})"
-            ) from error
+            reason = f"video,second,x1,y1,x2,y2,label{',score' if scored else ''} was expected ({error})"
+            raise files.at_line(path, number, reason, fix=FORM) from error
         frames.setdefault(f"{row[0]},{row[1]}", []).append(box)
     return frames

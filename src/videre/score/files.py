@@ -98,8 +98,10 @@ def by_id(path: Path, name: str) -> dict[str, Row]:
 def unknown(said: Collection[str], truth: Collection[str], *, path: Path, known_from: Path) -> int:
     """How many predicted ids the annotation does not have; when it has none of them, that is an error."""
     lost = [key for key in said if key not in truth]
+    if not said:
+        raise DataError(f"{path}: there is no prediction in this file; {FORM}", code="no_replies")
     if len(lost) == len(said):
-        few = ", ".join(map(str, lost[:3])) or "nothing"
+        few = ", ".join(map(str, lost[:3]))
         there = ", ".join(list(map(str, truth))[:3])
         reason = f"{path}: none of its {len(said)} ids ({few}) is in {known_from} ({there})"
         raise DataError(f"{reason}; are they files of one benchmark and split?", code="no_match")

@@ -38,10 +38,11 @@ def score_nextgqa(
         normalised: spans are in [0, 1].
         subset: ids to score, as a JSON list or object, or one a line.
     """
-    truth, said, answered = _truth(annotations, subset), _spans(spans), _answers(answers)
-    n_unknown = unknown(said, truth, path=spans, known_from=annotations)
+    known, said, answered = _truth(annotations), _spans(spans), _answers(answers)
+    n_unknown = unknown(said, known, path=spans, known_from=annotations)
     if answers is not None and answered is not None:
-        _check_answered(answered, truth, path=answers, known_from=annotations)
+        _check_answered(answered, known, path=answers, known_from=annotations)
+    truth, absent = _subset(known, subset, known_from=annotations)
     unanswered = [q for q in said if q in truth and answered is not None and q not in answered]
     rule: Literal["official", "zero"] = "zero" if unanswered else "official"
     official = grounding.nextgqa(said, truth, answers=answered, normalised=normalised, missing=rule)
@@ -59,6 +60,7 @@ def score_nextgqa(
         **_baselines(truth, said, answered, partial=rule == "official" and counts["n_missing"] > 0),
         "answers": None if answered is None else _by_kind(answered, truth, questions),
         "notes": [
+            *([f"{len(absent)} ids of {subset} are not in the annotation ({', '.join(absent[:3])})"] if absent else []),
             *_missing_notes(unanswered, counts),
             *_range_notes([span for q, span in said.items() if q in truth], normalised=normalised, path=spans),
             *_kind_notes(answered or {}),
@@ -115,20 +117,31 @@ def _kind_notes(answers: Answers) -> list[str]:
             "the official rule counts them as wrong"]  # fmt: skip
 
 
-def _truth(path: Path, subset: Path | None) -> dict[str, grounding.Truth]:
-    wanted = None if subset is None else set(read_ids(subset))
+def _truth(path: Path) -> dict[str, grounding.Truth]:
     truth = {}
     for video, row in objects(path).items():
         duration, location = row.whole("duration"), row.inner("location")
         for qid in location.fields:
-            if wanted is None or f"{video}_{qid}" in wanted:
-                segments = location.windows(qid)
-                if not segments:
-                    raise row.wrong(f"question {qid} has no true segment")
-                truth[f"{video}_{qid}"] = grounding.Truth(video, duration, segments)
+            segments = location.windows(qid)
+            if not segments:
+                raise row.wrong(f"question {qid} has no true segment")
+            truth[f"{video}_{qid}"] = grounding.Truth(video, duration, segments)
     if not truth:
-        raise DataError(f"{path}: no question left to score" + (f" in {subset}" if subset else ""))
+        raise DataError(f"{path}: no question to score")
     return truth
+
+
+def _subset(known: Truths, path: Path | None, *, known_from: Path) -> tuple[Truths, list[str]]:
+    """The questions that are asked for, and the wanted ids that the annotation does not have."""
+    if path is None:
+        return known, []
+    wanted = dict.fromkeys(read_ids(path))
+    kept = {key: truth for key, truth in known.items() if key in wanted}
+    absent = [key for key in wanted if key not in known]
+    if not kept:
+        some = ", ".join(absent[:3]) or "it is empty"
+        raise DataError(f"{path}: none of its ids is in {known_from} ({some}); VIDEO_QID was expected", code="no_match")
+    return kept, absent
 
 
 def _spans(path: Path) -> Spans:
@@ -136,7 +149,7 @@ def _spans(path: Path) -> Spans:
 
 
 def _span(row: Row) -> list[float]:
-    span = finite(row, row.fields.get("value"), what="a span [start, end]")
+    span = finite(row, row.fields.get("value", dict(row.fields)), what="a span [start, end]")
     if len(span) < 2:
         raise row.wrong(f"a span is {list(span)}, [start, end] in numbers was expected")
     return list(span)

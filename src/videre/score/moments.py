@@ -34,14 +34,14 @@ def score_qvhighlights(predictions: Path, annotations: Path) -> Report:
     kinds = {name for name in (WINDOWS, SALIENCY) if any(row.has(name) for row in said.values())}
     if not kinds:
         raise first(said.values()).wrong(f'neither "{WINDOWS}" nor "{SALIENCY}" is in any row of this file')
-    report: Report = {"benchmark": "qvhighlights", "scores": {}, "intervals": {}, "baselines": {}}
+    report: Report = {"benchmark": "qvhighlights", "scores": {}, "intervals": {}, "baselines": {}, "notes": []}
     counts = {"n_queries": len(truth), "n_unknown": n_unknown}
     if WINDOWS in kinds:
         counts["n_missing"] = _moments(report, said, truth)
     if SALIENCY in kinds:
         missing = _highlights(report, said, truth)
         counts["n_missing_saliency" if WINDOWS in kinds else "n_missing"] = missing
-    return report | {"counts": counts, "notes": [*notes_of(counts), *_saliency_notes(counts)]}
+    return report | {"counts": counts, "notes": [*notes_of(counts), *_saliency_notes(counts), *report["notes"]]}
 
 
 def score_charades_sta(predictions: Path, annotations: Path) -> Report:
@@ -106,6 +106,9 @@ def _highlights(report: Report, said: Rows, truth: Rows) -> int:
     true: dict[Hashable, np.ndarray] = {qid: _saliency(row) for qid, row in truth.items()}
     level: dict[Hashable, list[float]] = {qid: [0.0] * len(table) for qid, table in true.items()}
     report["baselines"]["level_saliency"] = {}
+    odd = sum(len(clips[qid]) != len(table) for qid, table in true.items() if clips.get(qid))
+    if odd:
+        report["notes"] = [f"{odd} have more or fewer saliency scores than clips: cut, or filled with 0"]
     for name, least in highlights.LEVELS.items():
         found, blind = (highlights.highlights(some, true, least=least) for some in (clips, level))
         keys = f"HL-min-{name}-mAP", f"HL-min-{name}-Hit1"

@@ -95,6 +95,32 @@ def test_the_three_roads_to_an_answer_and_what_they_say(model):
         live.answer(CHOICE)
 
 
+def test_where_a_reply_was_seen_is_a_stretch_of_the_video(checkpoints):
+    """One frame differs from all others, and the words hang on the picture: it is what a reply rests on."""
+    model = small(loading.load(str(checkpoints("instructblip")), device="cpu"), visual=4, query=0)
+    with torch.no_grad():
+        model.network.language_projection.weight.mul_(30)  # So that what is seen moves the words of a random model.
+    quiet = film(1)
+    pixels = np.repeat(quiet.pixels, 12, 0)
+    pixels[7] = film(1, seed=1).pixels[0]
+    shown = Frames(pixels, np.arange(12) * 0.5 + 10)
+    for session in (model.watch([shown]), model.watch([shown], recall="visual"),
+                    model.watch([shown], follow=[listed(ASKED)], where=True)):  # fmt: skip
+        losses = {text: _spans(session, text) for text in ("the door", "a person", "red square")}
+        told = [span for spans in losses.values() for span in spans]
+        assert told
+        assert all(10 <= span.start_seconds <= span.end_seconds <= 15.5 for span in told)
+        assert (13.5, 13.5) in {(span.start_seconds, span.end_seconds) for span in told}
+        assert all(0 < span.confidence <= 1 for span in told)
+    assert model.watch(follow=[listed(ASKED)], where=True).where(ASKED, "a") == ()
+    with pytest.raises(ModelError, match="watch with where=True"):
+        model.watch([shown], follow=[listed(ASKED)]).where(ASKED, "a person")
+
+
+def _spans(session, reply):
+    return session.where(ASKED, reply, most=1)
+
+
 def test_the_visual_road_is_a_model_without_query_banks(checkpoints, model):
     chunks = [film(9)]
     alone = small(loading.load(str(checkpoints("instructblip")), device="cpu"), query=0)

@@ -153,6 +153,9 @@ def test_stream_by_command(folder, model):
     lines = run(given).stdout.splitlines()
     assert len(lines) == 6
     assert "6 frames in 2 slots, live" in lines[-1]
+    rows = [json.loads(line) for line in run([*given, "--where", "--json"]).stdout.splitlines()]
+    assert rows[0]["spans"] == [] or all(0 <= s["start_seconds"] <= 2 for s in rows[0]["spans"])
+    assert any(row["spans"] for row in rows)
 
 
 def test_stream_from_a_pipe_by_command(folder, model):

@@ -28,6 +28,7 @@ from videre.types import Evidence, Frames, Question, Step
 @click.option("--grows", is_flag=True, help="The file is still being written: wait for more.")
 @click.option("--idle", "idle_seconds", type=click.FloatRange(0), default=10.0, show_default=True,
               help="With --grows: nothing new for so long is the end.")  # fmt: skip
+@click.option("--where", is_flag=True, help="Say also which stretches of the video each reply rests on.")
 @click.option("--device", help="cpu, cuda, ...; default: a GPU where there is one.")
 @click.option("--dtype", help="float32, bfloat16, float16; default: the checkpoint's own.")
 @click.option("--json", "write_json", is_flag=True, help="One evidence record a line.")
@@ -40,6 +41,7 @@ def command(
     size_px: int,
     grows: bool,
     idle_seconds: float,
+    where: bool,
     device: str | None,
     dtype: str | None,
     write_json: bool,
@@ -51,19 +53,26 @@ def command(
     """
     asked = [Question(text) for text in questions]
     frames = _frames(source, fps=fps, size_px=size_px, grows=grows, idle_seconds=idle_seconds)
-    session = _session(model, asked, device=device, dtype=dtype)
+    session = _session(model, asked, device=device, dtype=dtype, where=where)
     name = "<stdin>" if source == "-" else source
     write: Callable[[Record], str] = as_json if write_json else _line
-    for record in answers(frames, asked, session, every_seconds=every_seconds, name=name):
+    for record in answers(frames, asked, session, every_seconds=every_seconds, name=name, where=where):
         click.echo(write(record))
 
 
 def answers(
-    frames: Iterator[Frames], asked: Sequence[Question], session: Any, *, every_seconds: float, name: str
+    frames: Iterator[Frames],
+    asked: Sequence[Question],
+    session: Any,
+    *,
+    every_seconds: float,
+    name: str,
+    where: bool = False,
 ) -> Iterator[Record]:
     """A record a question whenever so many seconds of the video have passed, and at its end.
 
-    An answer at a moment rests on the frames up to that moment and on no later one.
+    With `where`, its evidence has the stretches of the video that the reply rests on. An answer at a moment rests on
+    the frames up to that moment and on no later one.
     """
     due, answered = every_seconds, None
     for chunk in frames:
@@ -71,18 +80,19 @@ def answers(
             before = int(np.searchsorted(chunk.seconds, due, "right"))
             session.push(Frames(chunk.pixels[:before], chunk.seconds[:before], chunk.label))
             chunk = Frames(chunk.pixels[before:], chunk.seconds[before:], chunk.label)
-            yield from (_record(session, question, name, due) for question in asked)
+            yield from (_record(session, question, name, due, where=where) for question in asked)
             answered, due = session.last_seconds, due + every_seconds
         session.push(chunk)
     if session.frames and answered != session.last_seconds:
-        yield from (_record(session, question, name, session.last_seconds) for question in asked)
+        yield from (_record(session, question, name, session.last_seconds, where=where) for question in asked)
 
 
-def _record(session: Any, question: Question, name: str, seconds: float) -> Record:
+def _record(session: Any, question: Question, name: str, seconds: float, *, where: bool) -> Record:
     answer = session.answer(question)
     told = Step("remember", {"until_seconds": seconds}, answer.run.get("memory"), answer.usage.milliseconds)
     seen = () if session.last_seconds is None else (session.last_seconds,)
-    answer = replace(answer, evidence=Evidence(seen, steps=(told,)))
+    spans = session.where(question, answer.text) if where else ()
+    answer = replace(answer, evidence=Evidence(seen, spans=spans, steps=(told,)))
     return Record(f"{Path(name).name}@{seconds:.2f}", {"path": name, "until_seconds": seconds}, question, answer)
 
 
@@ -99,7 +109,7 @@ def _frames(source: str, *, fps: float, size_px: int, grows: bool, idle_seconds:
             yield from video.stream(fps, size_px=size_px)
 
 
-def _session(name: str, asked: Sequence[Question], *, device: str | None, dtype: str | None) -> Any:
+def _session(name: str, asked: Sequence[Question], *, device: str | None, dtype: str | None, where: bool) -> Any:
     """A session that follows these questions.
 
     Raises:
@@ -112,7 +122,7 @@ def _session(name: str, asked: Sequence[Question], *, device: str | None, dtype:
     if not hasattr(model, "voice"):
         message = f"{name} has no memory to watch with: take a model such as ma-lmm:CHECKPOINT"
         raise ModelError(message, code="no_memory", exit_code=USAGE)
-    return model.watch(follow=[listed(question) for question in asked])  # type: ignore[attr-defined]
+    return model.watch(follow=[listed(question) for question in asked], where=where)  # type: ignore[attr-defined]
 
 
 def _line(record: Record) -> str:
@@ -122,4 +132,6 @@ def _line(record: Record) -> str:
     slots = len(memory.get("frames_in_slots", ()))
     when = click.style(clock(record.video["until_seconds"]), bold=True)
     told = f"{memory['frames']} frames in {slots} slots, {memory['recall']}, {answer.usage.milliseconds:.0f} ms"
-    return f"{when}  {printable(record.question.text)}  {click.style(printable(answer.text), fg='green')}  ({told})"
+    spans = "".join(f", seen {clock(span.start_seconds)}-{clock(span.end_seconds)}" for span in answer.evidence.spans)
+    said = click.style(printable(answer.text), fg="green")
+    return f"{when}  {printable(record.question.text)}  {said}  ({told}{spans})"

@@ -165,6 +165,23 @@ def watched(
     Raises:
         ValueError: there are no frames.
     """
+    before, last = up_to_last(parts, frames, words=words, memory=memory, state=state)
+    return step(parts, before, last, words=words, memory=memory, learn=torch.is_grad_enabled())
+
+
+def up_to_last(
+    parts: Parts,
+    frames: Iterable[Float[Tensor, "B N C"]],
+    *,
+    words: Words | None,
+    memory: Memory,
+    state: State | None = None,
+) -> tuple[State, Float[Tensor, "B N C"]]:
+    """The memory as the last frame of a video comes, and that frame, which keeps its graph.
+
+    Raises:
+        ValueError: there are no frames.
+    """
     now, last = state or State(), None
     for frame in frames:
         if last is not None:
@@ -173,8 +190,7 @@ def watched(
         last = frame
     if last is None:
         raise ValueError("no frames to watch")
-    learn = torch.is_grad_enabled()
-    return step(parts, now, last, words=words, memory=memory, learn=learn)
+    return now, last
 
 
 def apart(parts: Parts, frames: Float[Tensor, "B T N C"], *, words: Words | None) -> Float[Tensor, "B K D"]:

@@ -114,7 +114,12 @@ class MALMM:
         return self.voice.losses(self.voice.prompt(self.projected(seen), text), target, end=end)
 
     def watch(
-        self, frames: Iterable[Frames] = (), *, follow: Sequence[str] = (), recall: Recall | None = None
+        self,
+        frames: Iterable[Frames] = (),
+        *,
+        follow: Sequence[str] = (),
+        recall: Recall | None = None,
+        where: bool = False,
     ) -> Watching:
         """A session that has read these frames; more may be pushed, and it answers at any moment.
 
@@ -122,8 +127,9 @@ class MALMM:
             frames: chunks, read once, one after the other.
             follow: texts of questions that are known beforehand: answered exactly and in constant memory.
             recall: what other questions rest on; None takes the settings', or nothing where questions are followed.
+            where: whether `Watching.where` will be asked about questions that are followed.
         """
-        session = Watching(self, follow, recall or (None if follow else self.settings.recall))
+        session = Watching(self, follow, recall or (None if follow else self.settings.recall), where=where)
         for chunk in frames:
             session.push(chunk)
         return session

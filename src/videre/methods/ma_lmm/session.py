@@ -10,6 +10,7 @@ Three ways lead to an answer, and each answer says which was taken:
 """
 
 import hashlib
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -21,10 +22,11 @@ from jaxtyping import Float
 from torch import Tensor
 
 from videre.errors import USAGE, ModelError
-from videre.methods.ma_lmm.memory import Seen, State, remembered, step, watched
+from videre.methods.ma_lmm.memory import Seen, State, remembered, step, up_to_last
+from videre.methods.ma_lmm.where import runs
 from videre.models.voice import Writing
 from videre.options import letter, listed, read_option
-from videre.types import JSON, Answer, Frames, Question, Usage
+from videre.types import JSON, Answer, Frames, Question, Span, Usage
 
 if TYPE_CHECKING:
     from videre.methods.ma_lmm.model import MALMM
@@ -38,17 +40,20 @@ class Looked:
         seen: the last layer; None without frames.
         state: the memory behind it.
         road: `live`, `replay`, `visual`, or `none` without frames.
+        before: the memory as the last frame came, where it is kept.
     """
 
     seen: Seen | None
     state: State
     road: str
+    before: State | None = None
 
 
 @dataclass
 class _Followed:
     state: State = field(default_factory=State)
     seen: Seen | None = None
+    before: State | None = None
 
 
 class Watching:
@@ -58,13 +63,17 @@ class Watching:
         model: the model.
         follow: texts of the questions known beforehand.
         recall: what other questions rest on; None refuses them.
+        where: keep, of each question that is followed, the memory as it was one frame ago, so that `where` can be
+            asked; its banks then take twice the room.
     """
 
-    def __init__(self, model: "MALMM", follow: Sequence[str], recall: str | None) -> None:
+    def __init__(self, model: "MALMM", follow: Sequence[str], recall: str | None, *, where: bool = False) -> None:
         self.model = model
         self.recall = recall
         self.frames = 0
+        self.first_seconds: float | None = None
         self.last_seconds: float | None = None
+        self._keeps_before = where
         self._followed = {text: _Followed() for text in follow}
         self._kept: list[Tensor] = []
         self._before = State()
@@ -75,12 +84,14 @@ class Watching:
         """Takes in the next frames."""
         for token, seconds in zip(self.model.seen(chunk), chunk.seconds, strict=True):
             self._take(token)
+            self.first_seconds = float(seconds) if self.first_seconds is None else self.first_seconds
             self.frames, self.last_seconds = self.frames + 1, float(seconds)
 
     @property
     def bytes(self) -> int:
         """What the memory takes: banks, and the frames where they are kept."""
-        states = [*(one.state for one in self._followed.values()), self._before]
+        followed = self._followed.values()
+        states = [*(one.state for one in followed), *(one.before for one in followed if one.before), self._before]
         return sum(state.bytes for state in states) + sum(t.numel() * t.element_size() for t in self._kept)
 
     def answer(self, question: Question) -> Answer:
@@ -112,17 +123,40 @@ class Watching:
         text = listed(question)
         return self._scores(self._prompt(self._look(text), text), options)
 
+    def where(self, question: Question, reply: str, *, most: int = 3) -> tuple[Span, ...]:
+        """When what the reply rests on was seen: the stretches without which it would be least likely, strongest first.
+
+        They come from the visual bank, and are as fine as its slots. Times between the first and the last frame are
+        taken to be evenly spaced. `confidence` is the share of the reply's likelihood that is lost without them.
+
+        Raises:
+            ModelError: the question is followed by a session that was not made with `where=True`.
+        """
+        text = listed(question)
+        looked = self._look(text)
+        if looked.seen is None or self._newest is None:
+            return ()
+        if looked.before is None:
+            message = "where a reply comes from is not known: watch with where=True to ask for it"
+            raise ModelError(message, code="no_where", exit_code=USAGE)
+        found = runs(self.model, looked.before, self._newest, text, reply, most=most)
+        return tuple(Span(self._at(run.first), self._at(run.last), 1 - math.exp(-run.loss)) for run in found)
+
+    def _at(self, frame: int) -> float:
+        first, last = self.first_seconds or 0.0, self.last_seconds or 0.0
+        return first + frame * (last - first) / max(self.frames - 1, 1)
+
     def _take(self, token: Float[Tensor, "N C"]) -> None:
         model, memory = self.model, self.model.settings.memory
         frame = model.normed(token)[None]
         for text, one in self._followed.items():
+            one.before = one.state if self._keeps_before else None
             one.seen, one.state = step(model.parts, one.state, frame, words=model.words(text), memory=memory)
         if self.recall == "replay":
             self._kept.append(token)
-        elif self.recall == "visual":
-            if self._newest is not None:
-                self._before = remembered(model.parts, self._before, self._newest, memory=memory)
-            self._newest = frame
+        elif self.recall == "visual" and self._newest is not None:
+            self._before = remembered(model.parts, self._before, self._newest, memory=memory)
+        self._newest = frame
 
     @torch.no_grad()
     def _look(self, text: str) -> Looked:
@@ -132,14 +166,15 @@ class Watching:
             return Looked(None, State(), "none")
         if text in self._followed:
             one = self._followed[text]
-            return Looked(one.seen, one.state, "live")
+            return Looked(one.seen, one.state, "live", one.before)
         if self.recall == "replay":
             frames = (model.normed(token)[None] for token in self._kept)
-            return Looked(*watched(model.parts, frames, words=model.words(text), memory=memory), "replay")
+            before, newest = up_to_last(model.parts, frames, words=model.words(text), memory=memory)
+            return Looked(*step(model.parts, before, newest, words=model.words(text), memory=memory), "replay", before)
         if self.recall == "visual" and self._newest is not None:
-            alone = replace(memory, query=0)
+            alone, before = replace(memory, query=0), self._before
             return Looked(
-                *step(model.parts, self._before, self._newest, words=model.words(text), memory=alone), "visual"
+                *step(model.parts, before, self._newest, words=model.words(text), memory=alone), "visual", before
             )
         message = "this session follows other questions: name this one beforehand, or watch with recall='replay'"
         raise ModelError(message, code="not_followed", exit_code=USAGE)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from videre.metrics.interval import Share, bootstrap, middle, paired, resampled, wilson
+from videre.metrics.interval import Share, bootstrap, mean_of_shares, middle, paired, resampled, wilson
 
 
 @given(st.integers(1, 5000), st.data())
@@ -69,6 +69,19 @@ def test_paired_difference_is_the_t_statistic_of_the_differences():
     assert paired([1.0, 1.0], [0.0, 0.0]).t == math.inf
     with pytest.raises(ValueError, match="same items"):
         paired([1.0], [])
+
+
+def test_the_mean_of_shares_lies_in_its_interval_19_times_of_20():
+    rng, true = np.random.default_rng(0), np.array([0.2, 0.5, 0.9])
+    drawn = rng.binomial([20, 60, 40], true, size=(2000, 3))
+    bounds = [
+        mean_of_shares([Share(int(right), count) for right, count in zip(row, (20, 60, 40), strict=True)])
+        for row in drawn
+    ]
+    inside = np.mean([low <= true.mean() <= high for low, high in bounds])
+    assert 0.93 <= inside <= 0.97
+    assert mean_of_shares([Share(3, 9)]) == pytest.approx(Share(3, 9).interval)
+    assert np.isnan(mean_of_shares([])).all()
 
 
 @given(st.lists(st.floats(-5, 5), min_size=1, max_size=30))

@@ -203,7 +203,8 @@ def test_scalegrid(results, expected):
     flags = folder / "derived_V1_short.csv"
     for model, wanted in expected["video_mme_scalegrid_V1_short"].items():
         letters = folder / f"{model}_V1_short_predictions_wide.csv"
-        found = score.score_scalegrid(flags, letters=letters, model=model)["scores"][model]
+        report = score.score_scalegrid(flags, letters=letters, model=model)
+        found, bounds = report["scores"][model], report["intervals"][model]
         assert {key: round(found[key], 4) for key in wanted} == wanted
         table = read(folder / f"{model}_V1_short.json")
         got = {key: round(value, 4) for key, value in found["accuracy_by_config"].items()}
@@ -211,6 +212,7 @@ def test_scalegrid(results, expected):
         assert [round(found[k], 4) for k in ("best_fixed", "oracle")] == [table["best_fixed"], table["oracle"]]
         assert found["headroom"] == pytest.approx(table["headroom"], abs=1e-4)
         assert round(found["overwritten"], 4) == wanted["overwrite_rate"]
+        assert all(bounds[name][0] <= found[name] <= bounds[name][1] for name in ("best_fixed", "oracle", "headroom"))
 
 
 def test_video_mme(tmp_path):

@@ -102,7 +102,9 @@ def _choice(section: Mapping[str, JSON]) -> Iterator[str]:
     if "groups" in section:
         yield from _rows(section["groups"])
     constant = section["constant"]
-    yield f"  always {constant['letter']}: {constant['accuracy']:.3f}; mean over kinds: {section['macro']:.3f}"
+    low, high = section["macro_interval"]
+    macro = f"mean over kinds: {section['macro']:.3f} [{low:.3f}, {high:.3f}]"
+    yield f"  always {constant['letter']}: {constant['accuracy']:.3f}; {macro}"
     yield f"  replies that name no option (wrong): {section['n_unparsed']} of {section['n_items']}"
     for name, rule in section["rules"].items():
         yield f"  by the rule {name}: {rule['accuracy']:.3f} ({rule['n_unparsed']} that it cannot read, wrong)"

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Bool
 
 from videre.metrics.extractors import Rule
-from videre.metrics.interval import Share
+from videre.metrics.interval import Share, mean_of_shares
 from videre.options import letter
 
 
@@ -41,6 +41,11 @@ class Choice:
         """The plain mean over kinds of their accuracies, in [0, 1]; STAR's convention."""
         values = [share.value for share in self.kinds.values()]
         return sum(values) / len(values) if values else self.micro
+
+    @property
+    def macro_interval(self) -> tuple[float, float]:
+        """Its 95 % interval, in [0, 1]."""
+        return mean_of_shares(list(self.kinds.values())) if self.kinds else self.overall.interval
 
 
 def accuracy(chosen: Sequence[int | None], right: Sequence[int], *, kinds: Sequence[str] | None = None) -> Choice:
@@ -125,23 +130,20 @@ class Grid:
 
     Attributes:
         settings: how many items are right under each setting.
-        best_fixed: the accuracy of the best single setting, in [0, 1].
-        oracle: the share of items that some setting gets right, in [0, 1].
+        best_fixed: the accuracy of the setting that is best on these items; on others, expect less.
+        oracle: items that some setting gets right.
+        headroom: items that some setting gets right and the best one wrong: what choosing for each item could add.
         overwritten: items that the first setting gets right and some other gets wrong; where the first shows no
             video, what the video talked the model out of.
         dropped: items right under some setting and wrong under a later one.
     """
 
     settings: Mapping[str, Share]
-    best_fixed: float
-    oracle: float
+    best_fixed: Share
+    oracle: Share
+    headroom: Share
     overwritten: Share
     dropped: Share
-
-    @property
-    def headroom(self) -> float:
-        """What choosing the setting for each item could add, in [0, 1]: oracle - best fixed."""
-        return self.oracle - self.best_fixed
 
 
 def grid(marks: Bool[np.ndarray, "N C"], settings: Sequence[str]) -> Grid:
@@ -156,10 +158,13 @@ def grid(marks: Bool[np.ndarray, "N C"], settings: Sequence[str]) -> Grid:
     n = len(marks)
     by_setting = {name: Share(int(marks[:, c].sum()), n) for c, name in enumerate(settings)}
     before = np.maximum.accumulate(marks, axis=1)
+    best = max(by_setting.values(), key=lambda share: share.right)
+    some = int(marks.any(axis=1).sum())
     return Grid(
         settings=by_setting,
-        best_fixed=max(share.value for share in by_setting.values()),
-        oracle=float(marks.any(axis=1).mean()),
+        best_fixed=best,
+        oracle=Share(some, n),
+        headroom=Share(some - best.right, n),
         overwritten=Share(int((marks[:, 0] & ~marks.all(axis=1)).sum()), n),
         dropped=Share(int((before & ~marks).any(axis=1).sum()), n),
     )

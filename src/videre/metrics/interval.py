@@ -61,6 +61,25 @@ def wilson(right: int, count: int, *, confidence: float = 0.95) -> tuple[float, 
     return min(max(0.0, low), share.value), max(min(1.0, high), share.value)
 
 
+def mean_of_shares(shares: Sequence[Share]) -> tuple[float, float]:
+    """The 95 % interval of the plain mean of independent shares, in [0, 1], from the Wilson interval of each.
+
+    With p_i, [l_i, u_i] and k shares: mean - sqrt(sum (p_i - l_i)^2) / k to mean + sqrt(sum (u_i - p_i)^2) / k.
+
+    >>> [round(bound, 4) for bound in mean_of_shares([Share(8, 10), Share(2, 10)])]
+    [0.3293, 0.6707]
+
+    Source: Zou and Donner, Construction of confidence limits about effect measures (Statistics in Medicine 2008).
+    """
+    if not shares:
+        return math.nan, math.nan
+    mean = sum(share.value for share in shares) / len(shares)
+    below, above = (
+        math.sqrt(sum((share.value - share.interval[side]) ** 2 for share in shares)) / len(shares) for side in (0, 1)
+    )
+    return max(0.0, mean - below), min(1.0, mean + above)
+
+
 def bootstrap(
     values: Sequence[float] | Float64[np.ndarray, " N"],
     *,

@@ -166,17 +166,6 @@ def _grid(rows: Sequence[Row], letters: Path) -> Report:
     best = {r.text("sample_id"): r.text("best_config") for r in rows if r.get("trajectory_class") != "always_wrong"}
     marks = [[key in best and row.get(name) == row.get(best[key]) for name in settings] for key, row in said.items()]
     found = choice.grid(np.array(marks, dtype=bool), settings)
-    rates = {"overwritten": found.overwritten, "dropped": found.dropped}
-    maxima = {"best_fixed": found.best_fixed, "oracle": found.oracle, "headroom": found.headroom}
-    by_setting = share_report(found.settings)
-    return {
-        "scores": {
-            "accuracy_by_config": by_setting["scores"],
-            **{name: value * 100 for name, value in maxima.items()},
-            **{name: share.percent for name, share in rates.items()},
-        },
-        "intervals": {
-            "accuracy_by_config": by_setting["intervals"],
-            **{name: percents(share.interval) for name, share in rates.items()},
-        },
-    }
+    names = ("best_fixed", "oracle", "headroom", "overwritten", "dropped")
+    over_all, by_setting = share_report({name: getattr(found, name) for name in names}), share_report(found.settings)
+    return {key: {"accuracy_by_config": by_setting[key], **over_all[key]} for key in ("scores", "intervals")}

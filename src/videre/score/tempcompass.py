@@ -6,7 +6,7 @@ from pathlib import Path
 
 from videre.errors import DataError
 from videre.metrics import choice, tempcompass
-from videre.score.files import Report, Row, notes_of, objects, share_report
+from videre.score.files import Report, Row, notes_of, objects, percents, share_report
 from videre.score.questions import counted
 
 
@@ -47,7 +47,8 @@ def score_tempcompass(
     letter, constant = choice.best_constant(right)
     usual = {"A": "yes", "B": "no"}[letter] if task == "yes_no" else letter
     report = share_report({**found.kinds, "avg": found.overall})
-    report |= {"benchmark": "tempcompass", "task": task, "macro": found.macro * 100, "counts": counts}
+    report |= {"benchmark": "tempcompass", "task": task, "counts": counts}
+    report |= {"macro": found.macro * 100, "macro_interval": percents(found.macro_interval)}
     report["baselines"] = {"chance": choice.chance(sizes) * 100, f"always {usual}": constant.percent}
     report["notes"] = notes_of(counts)
     if meta_info:

@@ -7,7 +7,13 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Float, Int
 
-ROWS_AT_ONCE = 1 << 15
+from videre import compat
+
+compat.need_hf()
+
+import torch  # noqa: E402
+
+ROWS_AT_ONCE, WIDENED_AT_ONCE = 1 << 15, 1 << 10
 PAYS_FROM = 1_000_000
 """Rows from which a graph is worth its building; below, comparing all is quick and exact. See `docs/bt_adapter.md`."""
 
@@ -68,9 +74,12 @@ def graphs() -> bool:
 
 def similarities(rows: np.ndarray, query: Float[np.ndarray, " D"]) -> Float[np.ndarray, " N"]:
     """The dot product with every row, float32."""
-    query = query.astype(np.float32)
-    blocks = (rows[start : start + ROWS_AT_ONCE] for start in range(0, len(rows), ROWS_AT_ONCE))
-    return np.concatenate([block.astype(np.float32) @ query for block in blocks] or [np.zeros(0, np.float32)])
+    wanted, scores = torch.from_numpy(query.astype(np.float32)), torch.empty(len(rows))
+    wide = torch.empty(min(len(rows), WIDENED_AT_ONCE), rows.shape[1])  # One room for all blocks: new ones cost more.
+    for start in range(0, len(rows), WIDENED_AT_ONCE):
+        block = torch.from_numpy(rows[start : start + WIDENED_AT_ONCE])
+        torch.mv(wide[: len(block)].copy_(block), wanted, out=scores[start : start + len(block)])
+    return scores.numpy()
 
 
 def write_graph(rows: np.ndarray, path: Path) -> None:

@@ -3,6 +3,7 @@
 import ast
 import hashlib
 import json
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -31,9 +32,11 @@ def kept(
     folder = out / key(recipe, files)
     if not (folder / DONE).exists():
         folder.mkdir(parents=True, exist_ok=True)
-        measured = train(folder, folder.with_name(f"{folder.name}-fit"))
-        (folder / DONE).write_text(json.dumps(measured, indent=1) + "\n", "utf-8")
-    return folder, json.loads((folder / DONE).read_text("utf-8"))
+        started = time.process_time()
+        told = {"measured": train(folder, folder.with_name(f"{folder.name}-fit"))}
+        told["cpu_seconds"] = round(time.process_time() - started, 1)
+        (folder / DONE).write_text(json.dumps(told, indent=1) + "\n", "utf-8")
+    return folder, json.loads((folder / DONE).read_text("utf-8"))["measured"]
 
 
 def _bare(code: str) -> str:

@@ -2,14 +2,17 @@
 
 import importlib
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from videre.apps import naming
 from videre.data import world
-from videre.models import clip, detector
+from videre.models import clip, detector, text
+from videre.types import Question
 
 RECIPES = Path(__file__).parent.parent / "recipes"
 
@@ -52,6 +55,66 @@ def test_detector_learns_is_kept_and_is_read_by_the_house(recipes, tmp_path):
     boxes = seen.detect(frame, "the thing")[0]
     assert len(boxes) > 1
     assert all(0 <= x0 < x1 <= 96 and 0 <= y0 < y1 <= 96 for x0, y0, x1, y1, _ in boxes)
+
+
+def test_lessons_are_true_and_judged_by_the_methods_own_readers(recipes):
+    lessons, llm = recipes("world_lessons"), recipes("world_llm")
+    for task in lessons.TASKS:
+        told = [lessons.lesson(world.HELD_OUT_SEED + i, task) for i in range(12)]
+        assert all(llm.is_right(one, one.reply) for one in told)
+        assert not any(llm.is_right(a, b.reply) for a, b in pairwise(told) if a.truth != b.truth)
+    for one in (lessons.lesson(i, "list") for i in range(30)):
+        lines = [line.partition(": ")[2] for line in one.prompt.splitlines() if line[:1].isdigit()]
+        named = lessons.NAMED.findall(one.prompt.partition("Question: ")[2])[0]
+        assert one.truth
+        assert all(lines[i] != "nothing" for i in one.truth)
+        assert any(named in lines[i] for i in one.truth), "the event of the thing that is named is among them"
+        if one.kind in ("TN", "TP"):
+            assert len({lines[i] for i in one.truth}) > 1, "and the event next to it"
+
+
+def test_a_frame_helps_where_its_own_event_is_asked_about(recipes):
+    frames, lessons = recipes("world_frames"), recipes("world_lessons")
+    for seed in range(0, 80, 2):
+        one = frames.shown(seed)
+        for kind, asked, helps in one.questions:
+            named = lessons.NAMED.findall(asked)[0]
+            if named in one.names:
+                assert helps, (seed, kind)
+            if helps:
+                assert one.names, (seed, kind)
+
+
+def test_text_model_is_trained_kept_and_read_by_the_house(recipes, tmp_path):
+    recipe = recipes("world_llm")
+    settings = recipe.Recipe(steps=25, batch=4, width=32, layers=1)
+    folder, reached = recipe.make(settings, tmp_path, held_out=1)
+    assert sum(count for count, _ in reached.values()) == 3
+    model = text.load(str(folder), device="cpu")
+    (lesson,) = list(recipe.held_out(1))[:1]
+    assert (
+        model.tokenizer.decode(model.tokenizer(lesson.prompt + lesson.reply)["input_ids"])
+        == lesson.prompt + lesson.reply
+    )
+    fresh = recipe.network(settings, recipe.tokenizer())
+    batch = recipe.Batches(settings, recipe.tokenizer())[999]
+    with torch.no_grad():
+        assert recipe.loss(model.network, batch) < 0.9 * recipe.loss(fresh, batch)
+    assert isinstance(model.generate(lesson.prompt, max_tokens=4), str)
+
+
+def test_qformer_model_is_trained_kept_and_read_by_the_house(recipes, tmp_path):
+    recipe = recipes("world_qformer")
+    settings = recipe.Recipe(tower_steps=2, steps=25, batch=2, frames=4, width=32, narrow=32)
+    folder, reached = recipe.make(settings, tmp_path, held_out=1)
+    assert reached["caption caption"][0] == 1
+    model = naming.model(f"ma-lmm:{folder}", device="cpu")
+    frame = world.render(world.make(3), [1.0], 96)
+    assert model.answer([frame], Question("Is there a red circle?", ("yes", "no"))).option in (0, 1, None)
+    batch = recipe.Batches(settings, recipe.tokenizer())[999]
+    with torch.no_grad():
+        before, after = (recipe.loss(m, batch) for m in (recipe.network(settings, recipe.tokenizer()), model.network))
+    assert after < 0.8 * before
 
 
 def test_comments_do_not_count_and_code_does(recipes, tmp_path):

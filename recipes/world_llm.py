@@ -1,0 +1,177 @@
+"""A small text model of the world, in transformers' own Llama: it follows three prompts of the methods here.
+
+python recipes/world_llm.py --out runs/world-llm              (cost and accuracy: results/world_models.md)
+
+What it is taught stands in `world_lessons.py`. Its tokenizer is a byte-level BPE of the world's sentences, in which
+each fixed part of a prompt is one token: it follows these prompts word for word, and no others.
+"""
+
+import argparse
+import string
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers as tf
+from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
+from world_kept import kept
+from world_lessons import Lesson, lesson
+
+from videre.data import world
+from videre.errors import DataError
+from videre.methods.frame_selector.temporal import LIST, indices
+from videre.methods.msr_vir.parse import read_reply
+from videre.methods.msr_vir.policy import read
+from videre.methods.msr_vir.prompts import OURS
+from videre.methods.msr_vir.rivals import READ
+from videre.models.text import TextLLM
+from videre.options import INSTRUCTION
+from videre.train.fit import FitConfig, fit
+
+HERE = Path(__file__).parent
+END, PAD = "<|endoftext|>", "<|pad|>"
+FIRST_OF_TOKENIZER = 30_000_000
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """All that decides the weights; the seed of lesson i of batch n is `first_seed + n * batch + i`."""
+
+    steps: int = 1000
+    batch: int = 24
+    width: int = 128
+    layers: int = 4
+    lr: float = 2e-3
+    seed: int = 0
+    first_seed: int = 31_000_000
+
+
+def fixed() -> list[str]:
+    """The parts of the prompts that are always the same, longest first."""
+    form = OURS.replace("{perspective}", "none").partition("{question}")
+    parts = [form[0], form[2], INSTRUCTION]
+    parts += [text for one in (LIST, READ) for text, *_ in string.Formatter().parse(one) if len(text) > 3]
+    return sorted(set(parts), key=len, reverse=True)
+
+
+@cache
+def tokenizer() -> tf.PreTrainedTokenizerFast:
+    inner = Tokenizer(models.BPE())
+    inner.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    inner.decoder = decoders.ByteLevel()
+    corpus = [_plain(lesson(FIRST_OF_TOKENIZER + i)) for i in range(600)]
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    trainer = trainers.BpeTrainer(
+        vocab_size=640, special_tokens=[PAD, END], initial_alphabet=alphabet, show_progress=False
+    )
+    inner.train_from_iterator(corpus, trainer)
+    whole = [AddedToken(text, normalized=False, special=False) for text in [*fixed(), *map(str, range(100))]]
+    inner.add_tokens(whole)
+    return tf.PreTrainedTokenizerFast(
+        tokenizer_object=inner, eos_token=END, pad_token=PAD, clean_up_tokenization_spaces=False
+    )
+
+
+def _plain(one: Lesson) -> str:
+    text = one.prompt + " " + one.reply
+    for part in fixed():
+        text = text.replace(part, " ")
+    return "".join(" " if c.isdigit() else c for c in text)
+
+
+def network(recipe: Recipe, words: tf.PreTrainedTokenizerFast) -> tf.LlamaForCausalLM:
+    torch.manual_seed(recipe.seed)
+    return tf.LlamaForCausalLM(
+        tf.LlamaConfig(
+            vocab_size=len(words), hidden_size=recipe.width, intermediate_size=2 * recipe.width,
+            num_hidden_layers=recipe.layers, num_attention_heads=4, max_position_embeddings=512,
+            initializer_range=recipe.width**-0.5 / 2, tie_word_embeddings=True,
+            bos_token_id=None, eos_token_id=words.eos_token_id, pad_token_id=words.pad_token_id,
+        )
+    )  # fmt: skip
+
+
+class Batches:
+    """Lessons as token ids, by number."""
+
+    def __init__(self, recipe: Recipe, words: tf.PreTrainedTokenizerFast) -> None:
+        self.recipe, self.words = recipe, words
+
+    def __len__(self) -> int:
+        return self.recipe.steps
+
+    def __getitem__(self, index: int) -> dict[str, torch.Tensor]:
+        first = self.recipe.first_seed + index * self.recipe.batch
+        rows = [self._row(lesson(seed)) for seed in range(first, first + self.recipe.batch)]
+        longest = max(len(ids) for ids, _ in rows)
+        pad = self.words.pad_token_id
+        ids = torch.tensor([ids + [pad] * (longest - len(ids)) for ids, _ in rows])
+        labels = torch.tensor([marks + [-100] * (longest - len(marks)) for _, marks in rows])
+        return {"input_ids": ids, "attention_mask": (ids != pad).long(), "labels": labels}
+
+    def _row(self, one: Lesson) -> tuple[list[int], list[int]]:
+        prompt = self.words(one.prompt)["input_ids"]
+        reply = [*self.words(one.reply)["input_ids"], self.words.eos_token_id]
+        return prompt + reply, [-100] * len(prompt) + reply
+
+
+def loss(model: Any, batch: dict[str, torch.Tensor]) -> torch.Tensor:
+    """Cross-entropy of the replies."""
+    return model(**batch, use_cache=False).loss
+
+
+def is_right(one: Lesson, reply: str) -> bool:
+    """Whether a reply says what is true, by the reader that the method itself uses."""
+    if one.task == "list":
+        return indices(reply, 100) == one.truth
+    if one.task == "read":
+        return reply.strip().endswith(one.truth)
+    try:
+        return read_reply(reply)[0] == read(one.truth)
+    except DataError:
+        return False
+
+
+def measure(model: TextLLM, each: int = 60) -> dict[str, list[int]]:
+    """For each task and kind: how many held-out lessons, and how many right."""
+    tallies: dict[str, list[int]] = defaultdict(lambda: [0, 0])
+    for one in held_out(each):
+        tally = tallies[f"{one.task} {one.kind}"]
+        tally[0] += 1
+        tally[1] += is_right(one, model.generate(one.prompt, max_tokens=96))
+    return dict(tallies)
+
+
+def held_out(each: int) -> Iterator[Lesson]:
+    """Lessons from seeds that no training uses."""
+    for task in ("list", "read", "parse"):
+        yield from (lesson(world.HELD_OUT_SEED + i, task) for i in range(each))
+
+
+def make(recipe: Recipe, out: Path, *, held_out: int = 60) -> tuple[Path, dict[str, Any]]:
+    """The folder of the checkpoint of this recipe, trained unless it is there, and what it reaches."""
+
+    def train(folder: Path, on_the_way: Path) -> dict[str, Any]:
+        words = tokenizer()
+        settings = FitConfig(
+            str(on_the_way), recipe.steps, lr=recipe.lr, seed=recipe.seed, save_steps=200, log_steps=50, resume=True
+        )
+        model = fit(network(recipe, words), Batches(recipe, words), loss, settings)
+        model.save_pretrained(folder)
+        words.save_pretrained(folder)
+        return measure(TextLLM(model, words, name="world", card={}), held_out)
+
+    return kept(recipe, [__file__, HERE / "world_lessons.py"], out, train)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--out", type=Path, default=Path("runs/world-llm"))
+    parser.add_argument("--steps", type=int, default=Recipe.steps)
+    parser.add_argument("--seed", type=int, default=0)
+    given = parser.parse_args()
+    print(*make(Recipe(steps=given.steps, seed=given.seed), given.out))

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+import tomllib
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ import pytest
 import torch
 import transformers as tf
 from click.testing import CliRunner
+from safetensors.torch import load_file
 
 import tiny_clip
 from tiny_models import CHATML, TEXT, tokenizer
@@ -359,6 +361,23 @@ def test_label_train_and_select_by_command(folders, tiny_checkpoint, tmp_path):
     assert len(record.evidence.scored.seconds) == 4
 
 
+def test_a_third_stage_goes_on_from_the_last_by_command(folders, tiny_checkpoint, tmp_path):
+    labelled(folders, tmp_path / "labels")
+    recipe = tmp_path / "recipe.toml"
+    third = ["epochs = 1", f'answerer = "{tiny_checkpoint("qwen3_vl")}"', "batch = 2", "at_once = 2", "steps = 2"]
+    told = RECIPE.format(**folders, labels=tmp_path / "labels").replace("steps = 4", "steps = 1")
+    recipe.write_text(told + "epochs = 0\n[stage3]\n" + "\n".join([*third, "lr = 1e-2", "frames = 2", "draws = 3"]))
+    ran(train, "selector", recipe, "-o", tmp_path / "out")
+    assert {path.parent.parent.name for path in (tmp_path / "out").glob("*/selector/config.json")} == {
+        "stage1",
+        "stage3",
+    }
+    first, last = (load_file(tmp_path / "out" / name / "model.safetensors") for name in ("stage1/selector", "."))
+    changed = {name.partition(".")[0] for name in first if not torch.equal(first[name], last[name])}
+    assert changed == {"projector", "query", "head", "llm"}
+    assert (tmp_path / "out" / "stage3" / "fit.jsonl").read_text().count("\n") >= 2
+
+
 def test_a_run_that_was_stopped_ends_as_one_that_was_not(folders, tmp_path):
     labelled(folders, tmp_path / "labels")
     rows = list(labels.read(tmp_path / "labels"))
@@ -391,7 +410,7 @@ def test_a_run_that_was_stopped_ends_as_one_that_was_not(folders, tmp_path):
     ("told", "message"),
     [
         ({}, r"no table \[data\]"),
-        ({"data": {"labels": "a", "videos": "b"}, "stage3": {}}, "did you mean 'stage"),
+        ({"data": {"labels": "a", "videos": "b"}, "stage4": {}}, "did you mean 'stage"),
         ({"data": {"labels": "a", "videos": "b"}, "stage1": {"epoch": 1}}, "did you mean 'epochs'"),
         ({"data": {"labels": "a", "videos": "b"}, "stage1": {"batch": 7}}, "multiple of at_once"),
     ],
@@ -408,3 +427,11 @@ def test_another_recipe_for_the_same_folder_is_refused(tmp_path: Path):
             training.train(told, tmp_path)
     with pytest.raises(ConfigError, match=r"another recipe: stage1\.lr was 0\.001, now 0\.5"):
         training.train({**told, "stage1": {"lr": 0.5}}, tmp_path)
+
+
+@pytest.mark.parametrize("name", ["selector", "selector_frame", "selector_reward"])
+def test_the_recipes_that_come_along_are_read(name):
+    path = Path(__file__).parents[1] / "recipes" / f"{name}.toml"
+    recipe = training.read(tomllib.loads(path.read_text("utf-8")))
+    assert recipe.data.labels == "runs/labels"
+    assert bool(recipe.stage3.epochs) == (name == "selector_reward")

@@ -61,7 +61,8 @@ class Labeller:
         """
         frames, captions = self._seen(sample, video, key)
         row: dict[str, JSON] = {
-            "video": sample.video, "question": sample.question.text, "answer": sample.answer,
+            "video": sample.video, "question": sample.question.text, "options": list(sample.question.options),
+            "answer": sample.answer,
             "clip": [sample.clip.start_seconds, sample.clip.end_seconds] if sample.clip else None,
             "seconds": [float(t) for t in frames.seconds], "spatial": None, "temporal": None,
             "captions": captions, "reply": None,

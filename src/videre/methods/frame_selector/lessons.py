@@ -61,15 +61,17 @@ class Lessons:
         return 2 * once if self.answers else once
 
     def __getitem__(self, number: int) -> dict[str, torch.Tensor]:
-        """One batch for `stages.loss`."""
+        """One batch for `stages.loss` or `reward.Rewarded`."""
         if not 0 <= number < len(self):
             raise IndexError(number)
         turn = number // 2 if self.answers else number
         is_answers = self.answers and number % 2 == 0
         pool = self.told if is_answers else list(range(len(self.rows)))
-        rows = [self.rows[i] for i in drawn(pool, turn * self.batch, self.batch, self.seed)]
+        places = drawn(pool, turn * self.batch, self.batch, self.seed)
+        rows = [self.rows[i] for i in places]
         pixels = torch.stack([self._pixels(row) for row in rows])
-        return {"pixels": pixels, **(self._answers(rows) if is_answers else self._scores(rows))}
+        told = self._answers(rows) if is_answers else self._scores(rows)
+        return {"pixels": pixels, "rows": torch.tensor(places), "turn": torch.tensor(number), **told}
 
     def _scores(self, rows: Sequence[Row]) -> dict[str, torch.Tensor]:
         ids, lengths = self.selector.questions([str(row["question"]) for row in rows])

@@ -11,6 +11,7 @@ from videre.errors import ConfigError
 from videre.jobs import begun
 from videre.methods.frame_selector import labels, store
 from videre.methods.frame_selector.lessons import Lessons
+from videre.methods.frame_selector.reward import Drawing, Likelihood, Rewarded
 from videre.methods.frame_selector.stages import LoRA, first_stage, loss, merged, second_stage
 from videre.train.fit import FitConfig, fit
 from videre.train.recipe import known, table
@@ -62,6 +63,38 @@ class Stage:
 
 
 @dataclass(frozen=True)
+class Third(Stage):
+    """`[stage3]`: as the others, and the frozen model that rewards; left out unless `epochs` says otherwise.
+
+    Attributes:
+        answerer: folder or hub id of an image-text model.
+        frames: that it sees, drawn by their scores.
+        draws: choices of frames a question.
+        temperature: of the drawing.
+        labels: weight of the score loss beside the rewards.
+    """
+
+    epochs: int = 0
+    lr: float = 1e-6
+    answerer: str = ""
+    frames: int = 4
+    draws: int = 8
+    temperature: float = 1.0
+    labels: float = 0.1
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _ = self.drawing
+        if self.epochs and not self.answerer:
+            raise ValueError("epochs above 0 need answerer, the frozen model that rewards")
+
+    @property
+    def drawing(self) -> Drawing:
+        """How frames are drawn."""
+        return Drawing(self.frames, self.draws, self.temperature, self.labels)
+
+
+@dataclass(frozen=True)
 class Told:
     """A whole recipe."""
 
@@ -69,11 +102,12 @@ class Told:
     model: Parts = field(default_factory=Parts)
     stage1: Stage = field(default_factory=lambda: Stage(2, 1e-3, answers=True))
     stage2: Stage = field(default_factory=lambda: Stage(5, 1e-5))
+    stage3: Third = field(default_factory=Third)
     lora: LoRA = field(default_factory=LoRA)
 
 
 def train(told: dict[str, Any], out: Path) -> None:
-    """Trains both stages and writes the selector into `out`; the same call again goes on where the last one stopped.
+    """Trains the stages and writes the selector into `out`; the same call again goes on where the last one stopped.
 
     Raises:
         ConfigError: an unknown table or key, or another recipe than the one that `out` was begun with.
@@ -85,19 +119,22 @@ def train(told: dict[str, Any], out: Path) -> None:
     if (out / "config.json").is_file():
         return
     rows = list(labels.read(Path(recipe.data.labels)))
-    first = out / "stage1" / "selector"
-    if not (first / "config.json").is_file():
-        selector = store.load(recipe.model.start) if recipe.model.start else _built(recipe.model)
-        if recipe.stage1.epochs:
-            first_stage(selector.model)
-            _learn(selector, rows, recipe, recipe.stage1, out / "stage1")
-        selector.save(first)
-    selector = store.load(str(first), device=recipe.model.device or None)
-    if recipe.stage2.epochs:
-        second_stage(selector.model, recipe.lora)
-        _learn(selector, rows, recipe, recipe.stage2, out / "stage2")
-        merged(selector.model)
-    selector.save(out)
+    device = recipe.model.device or None
+    made = (
+        partial(store.load, recipe.model.start, device=device) if recipe.model.start else partial(_built, recipe.model)
+    )
+    for name in ("stage1", "stage2", "stage3"):
+        stage: Stage = getattr(recipe, name)
+        folder = out / name / "selector"
+        if stage.epochs and not (folder / "config.json").is_file():
+            selector = made()
+            first_stage(selector.model) if name == "stage1" else second_stage(selector.model, recipe.lora)
+            _learn(selector, rows, recipe, stage, out / name)
+            merged(selector.model)
+            selector.save(folder)
+        if stage.epochs:
+            made = partial(store.load, str(folder), device=device)
+    made().save(out)
 
 
 def read(told: dict[str, Any]) -> Told:
@@ -114,6 +151,7 @@ def read(told: dict[str, Any]) -> Told:
         model=table(Parts, told.get("model", {}), "[model]"),
         stage1=table(Stage, {"epochs": 2, "lr": 1e-3, "answers": True} | told.get("stage1", {}), "[stage1]"),
         stage2=table(Stage, {"epochs": 5, "lr": 1e-5} | told.get("stage2", {}), "[stage2]"),
+        stage3=table(Third, told.get("stage3", {}), "[stage3]"),
         lora=table(LoRA, told.get("lora", {}), "[lora]"),
     )
 
@@ -137,4 +175,16 @@ def _learn(selector: store.Trained, rows: list[Any], recipe: Told, stage: Stage,
     config = FitConfig(
         str(out), steps, accumulate=accumulate, seed=recipe.model.seed, beta2=0.999, resume=True, **settings
     )
-    fit(selector.model, lessons, loss, config)
+    fit(selector.model, lessons, _rewarded(stage, lessons) if isinstance(stage, Third) else loss, config)
+
+
+def _rewarded(stage: Third, lessons: Lessons) -> Rewarded:
+    """The loss of the third stage; its model answers from the very frames that the labels are about."""
+    from videre.models import mllm
+
+    model = mllm.load(stage.answerer)
+    model.network.requires_grad_(False)
+    reward = Likelihood(
+        model, lessons.rows, lessons.find, open_video, n=lessons.selector.candidates, size_px=lessons.size_px
+    )
+    return Rewarded(reward, stage.drawing)

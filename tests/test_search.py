@@ -1,6 +1,10 @@
 """Indexing and searching: by command, on real files, killed and resumed, and what is nearest to what."""
 
 import json
+import signal
+import subprocess
+import sys
+import time
 from dataclasses import replace
 from itertools import pairwise
 
@@ -255,3 +259,31 @@ def test_real_clips(shared, place, tmp_path, capsys):
     assert "29 videos" in out
     code, out, _ = run(capsys, "search", "a pancake", tmp_path / "index", "--report", tmp_path / "page.html")
     assert (code, len(out.splitlines())) == (0, 10)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["clips", "world"])
+def test_killed_outright_and_run_again(shared, place, tmp_path, name):
+    """A killed process leaves what it had done; the same command then equals a run that was never stopped."""
+    videos = shared / "corpus" / "clips"
+    if name == "world":
+        videos = tmp_path / "world"
+        videos.mkdir()
+        for seed in range(12):
+            world.write(world.make(seed, world.Config(seconds=4.0, size_px=48)), videos / f"{seed}.mp4")
+    command = [sys.executable, "-m", "videre", "index", str(videos), "--adapter", str(place / "adapter"), "-q", "-o"]
+    log = tmp_path / "cut" / "answers.jsonl"
+    running = subprocess.Popen([*command, str(tmp_path / "cut")])
+    while running.poll() is None and not (log.exists() and log.read_bytes().count(b"\n") >= 4):
+        time.sleep(0.02)
+    running.kill()
+    assert running.wait() == -signal.SIGKILL
+    done = log.read_bytes().count(b"\n")
+    with pytest.raises(DataError, match="make one with"):
+        index.read(tmp_path / "cut")
+    for folder in ("cut", "whole"):
+        subprocess.run([*command, str(tmp_path / folder)], check=True)
+    part, whole = index.read(tmp_path / "cut"), index.read(tmp_path / "whole")
+    assert 4 <= done < len(whole.videos) == len(index.files(videos))
+    assert part.videos == whole.videos
+    assert np.array_equal(part.vectors, whole.vectors)

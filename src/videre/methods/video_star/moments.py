@@ -27,7 +27,8 @@ _EDGES = (
     (re.compile(r"(?i)(?<=\d)\s*\.{2,3}\s*(?=[\d.])"), " - "),
     (re.compile(r"(?i)\b(from|since) (?:the )?(?:very )?(?:start|beginning)\b(?: of the (?:video|clip))?"), r"\1 0%"),
     (re.compile(r"(?i)\b(until|till|to) the (?:very )?end\b(?! (?:of|time)\b)(?: of the (?:video|clip))?"), r"\1 100%"),
-    (re.compile(r"(?i)\b(until|till|to) the (?:very )?end of the (?:video|clip)\b"), r"\1 100%"),
+    (re.compile(r"(?i)\b(until|till|to) the (?:(?:very )?end of the (?:video|clip)|(?:video|clip) (?:ends|is over))\b"),
+     r"\1 100%"),
     (re.compile(r"(?i)\b((?:starts|begins|started|began) )(?:right )?(?:at|with|from) (?:the )?(?:very )?"
                 r"(?:start|beginning)\b(?: of the (?:video|clip))?"), r"\1at 0%"),
     (re.compile(r"(?i)\b((?:ends|stops|finishes|ended|stopped) )(?:right )?(?:at|with) (?:the )?(?:very )?end\b"
@@ -212,7 +213,8 @@ def _lent(text: str, match: re.Match[str], following: re.Match[str] | None) -> s
         return ""
     unit = _unit(following)
     joined = re.fullmatch(_TO, text[match.end() : following.start()], re.IGNORECASE)
-    return unit if joined and unit not in ("", "clock") else ""
+    is_share = unit == "%" and 0 < float(match["n"]) < 1  # "from 0.71 until 100%" is no range of percents
+    return unit if joined and unit not in ("", "clock") and not is_share else ""
 
 
 def _named_before(text: str, match: re.Match[str]) -> str:

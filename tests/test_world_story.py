@@ -225,6 +225,17 @@ def test_exports_are_read_back_by_the_readers_of_the_benchmarks(tmp_path):
     assert [c.key for c in epic_kitchens.read_classes(tmp_path / "epic_verb.csv")] == list(EVENTS)
 
 
+def test_the_sheet_of_a_story_shows_each_event_before_and_after_its_turn():
+    story = world.tell(5)
+    sheet = np.asarray(world.story_sheet(story)).astype(int)
+    cell = sheet.shape[1] // 4
+    for row, act in enumerate(story.events):
+        cells = [sheet[row * (cell + 14) : row * (cell + 14) + cell, i * cell : (i + 1) * cell] for i in range(4)]
+        shown = [set(found(c)) - {"white"} for c in cells]
+        assert shown[0] == {name.split()[0] for name in (act.actor, act.other) if name}
+        assert (shown[2] == set()) == (act.kind == "blink"), "dark at its turn"
+
+
 @pytest.mark.parametrize("wrong", [{"events": 0}, {"act_seconds": 1.0}, {"seconds": 5.0}, {"kinds": ("fly",)}])
 def test_what_cannot_be_told_is_refused(wrong):
     with pytest.raises(ValueError, match=r"events|frames|fit|kinds"):
@@ -236,7 +247,7 @@ def test_stories_by_command_write_files_that_the_readers_take(tmp_path):
     args = ["stories", "-n", "2", "--seed", "5", "--seconds", "12", "--events", "2", "--distractors", "0", "-q"]
     result = runner.invoke(command, [*args, "-o", str(tmp_path)])
     assert result.exit_code == 0, result.output
-    assert [len(list(tmp_path.glob(f"*.{end}"))) for end in ("mp4", "csv", "json")] == [2, 6, 4]
+    assert [len(list(tmp_path.glob(f"*.{end}"))) for end in ("mp4", "png", "csv", "json")] == [2, 2, 6, 4]
     assert rows.read(tmp_path / "samples.jsonl")
     refused = runner.invoke(command, [*args, "--act-seconds", "9", "-o", str(tmp_path)])
     assert refused.exit_code == 2

@@ -69,8 +69,8 @@ def sample(question: bool) -> None:
 def stories(count: int, seed: int, out: Path, quiet: bool, **given: Any) -> None:
     """Write videos in which events have causes, with questions and labels in the files of published benchmarks.
 
-    OUT gets an H.264 file a story, samples.jsonl, and the annotation files of NExT-QA, NExT-GQA, STAR, MSR-VTT,
-    Breakfast, COIN, Kinetics and EPIC-KITCHENS for them. The same seed gives the same bytes.
+    OUT gets an H.264 file and a contact sheet a story, samples.jsonl, and the annotation files of NExT-QA, NExT-GQA,
+    STAR, MSR-VTT, Breakfast, COIN, Kinetics and EPIC-KITCHENS for them. The same seed gives the same bytes.
     """
     from videre.data import world
     from videre.data.world.exports import export, own_row
@@ -83,5 +83,7 @@ def stories(count: int, seed: int, out: Path, quiet: bool, **given: Any) -> None
     export(told, out)
     with (out / "samples.jsonl").open("w", encoding="utf-8") as samples:
         for story in progress(told, count, quiet=quiet):
-            click.echo(world.write(story, out / world.story_name(story)))
+            path = world.write(story, out / world.story_name(story))
+            world.story_sheet(story).save(path.with_suffix(".png"))
+            click.echo(path)
             samples.writelines(json.dumps(own_row(sample)) + "\n" for sample in world.story_questions(story))

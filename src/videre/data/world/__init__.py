@@ -17,7 +17,7 @@ from videre.data.world.sample import (
     SAMPLE_SEED,
 )
 from videre.data.world.scene import Clip, Config, Thing, make
-from videre.data.world.sheet import contact_sheet
+from videre.data.world.sheet import contact_sheet, story_sheet
 from videre.data.world.story import EVENTS, Act, Story, StoryConfig, tell
 from videre.data.world.story_questions import STORY_KINDS, story_name, story_questions
 
@@ -45,6 +45,7 @@ __all__ = [
     "render",
     "story_name",
     "story_questions",
+    "story_sheet",
     "tell",
     "video_name",
     "write",

@@ -1,4 +1,4 @@
-"""A contact sheet: frames of a clip side by side with the truth drawn on them."""
+"""A contact sheet: frames of a clip or a story side by side with the truth drawn on them."""
 
 from collections.abc import Sequence
 
@@ -7,6 +7,7 @@ from PIL import Image, ImageDraw
 
 from videre.data.world.render import render
 from videre.data.world.scene import COLOURS, Clip
+from videre.data.world.story import Act, Story
 
 CELL_PX = 192
 BAR_PX = 14
@@ -29,6 +30,26 @@ def contact_sheet(clip: Clip, seconds: Sequence[float] = (), *, columns: int = 4
         sheet.paste(_cell(clip, t), (i % columns * CELL_PX, i // columns * CELL_PX))
     _timeline(sheet, clip, times, top_px=rows * CELL_PX)
     return sheet
+
+
+def story_sheet(story: Story) -> Image.Image:
+    """A picture with a row an event: four moments of it with boxes, names and times, and below them what happens."""
+    sheet = Image.new("RGB", (4 * CELL_PX, len(story.events) * (CELL_PX + BAR_PX)), (255, 255, 255))
+    draw = ImageDraw.Draw(sheet)
+    for row, act in enumerate(story.events):
+        top = row * (CELL_PX + BAR_PX)
+        for column, seconds in enumerate(_moments(act, story.config.fps)):
+            sheet.paste(_cell(story.window(seconds, seconds), seconds), (column * CELL_PX, top))
+        span = f"{act.span.start_seconds:.1f} to {act.span.end_seconds:.1f} s"
+        draw.text((3, top + CELL_PX + 1), f"{act.kind}, {span}: {act.caption}", fill=(0, 0, 0))
+    return sheet
+
+
+def _moments(act: Act, fps: int) -> tuple[float, ...]:
+    """The first and the last frame of an act, and the last before and the first after its turn or its middle."""
+    start, end = act.span.start_seconds, act.span.end_seconds
+    turn = act.turn_seconds if act.turn_seconds > start else round((start + end) / 2 * fps) / fps
+    return start, turn - 1 / fps, turn, end - 1 / fps
 
 
 def _cell(clip: Clip, seconds: float) -> Image.Image:

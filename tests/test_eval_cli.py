@@ -24,6 +24,7 @@ from videre.errors import VidereError
 OWN = """
 import os, time
 from videre import Answer, Evidence, Span
+from videre.types import ScoreLine
 from videre.errors import ModelError
 from videre.models.fake import FakeMLLM
 
@@ -53,6 +54,10 @@ def gone():
 
 def judge():
     return FakeMLLM(lambda chunks, text: "A" if "Letter:" in text else "{'pred': 'yes', 'score': 4}", name="judge")
+
+def early(video, question):
+    line = ScoreLine((1.5, 0.5), (0.1, 0.9))
+    return Evidence((0.5,), spans=(Span(0.0, 2.0),), scored=line)
 
 def thirds(video, question):
     third = video.duration_seconds / 3
@@ -500,8 +505,12 @@ class TestPublished:
         for i in range(2):
             (folder / f"{i}.mp4").write_bytes((home / "videos" / f"{i}.mp4").read_bytes())
         found = table(on(home, "-o", tmp_path, "--json", file="epic.csv", name="epic-kitchens"))
-        assert found["anticipation"]["scores"]["top-5 accuracy"] == 50.0
-        assert found["anticipation"]["counts"]["n_classes"] == 2
+        section = found["anticipation"]
+        assert section["scores"]["action top-5"] == 50.0
+        assert section["counts"]["n_verb_classes"] == 2
+        assert section["scores"]["verb recall@5"] == section["scores"]["noun recall@5"] == 50.0
+        assert section["baselines"]["most common five"]["action top-5"] == 100.0
+        assert "grey frames" in section["baselines"]
 
     def test_captions_are_scored_or_say_what_is_missing(self, home, tmp_path):
         rows = {"0": {"image_id": "0", "caption": "a dog", "id": 0, "video": "0.mp4"}}
@@ -514,7 +523,23 @@ class TestPublished:
         written(home, "charades.jsonl", json.dumps(row) + "\n")
         select = ("-s", f"{home / 'own.py'}:thirds")
         found = table(on(home, "-o", tmp_path, "--json", *select, file="charades.jsonl", name="charades-sta"))
-        assert found["moments"]["scores"]["mIoU"] == pytest.approx(100 / 3, abs=0.1)
+        section = found["moments"]
+        assert section["scores"]["mIoU"] == pytest.approx(100 / 3, abs=0.1)
+        assert section["scores"]["R@1 IoU=0.3"] == 100.0
+        assert section["baselines"]["whole_video"]["mIoU"] == 100.0
+
+    def test_qvhighlights_under_its_official_keys(self, home, tmp_path):
+        row = {"qid": 1, "query": "it moves", "duration": 8, "vid": "0", "relevant_windows": [[0, 2]]}
+        row |= {"relevant_clip_ids": [0], "saliency_scores": [[4, 4, 2]]}
+        written(home, "qv.jsonl", json.dumps(row) + "\n")
+        found = table(
+            on(home, "-o", tmp_path, "--json", "-s", f"{home / 'own.py'}:early", file="qv.jsonl", name="qvhighlights")
+        )
+        scores = found["moments"]["scores"]
+        assert (scores["MR-full-R1@0.5"], scores["MR-full-mAP"], scores["HL-min-Good-Hit1"]) == (100.0, 100.0, 100.0)
+        assert scores.keys() == found["moments"]["intervals"].keys()
+        assert found["moments"]["baselines"].keys() == {"whole_video", "middle_third", "level_saliency"}
+        assert found["headline"]["name"] == "MR-full-mAP"
 
 
 def test_every_benchmark_of_the_catalogue_can_be_loaded():

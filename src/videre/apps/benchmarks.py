@@ -28,7 +28,8 @@ class Benchmark:
         rules: official extractors of `metrics.extractors.RULES`.
         groups: a second grouping of the samples, by id.
         durations: seconds of the videos by sample id, where the annotations say them.
-        known: what else is known of a sample by id: captions, the class of an action.
+        known: what else is known of a sample by id: captions, the class of an action, the saliency of clips.
+        read: what a guess in words means, where answers are classes.
         files: annotation files and their hashes, for the run card.
     """
 
@@ -40,6 +41,7 @@ class Benchmark:
     groups: Mapping[str, str] = field(default_factory=dict)
     durations: Mapping[str, float] = field(default_factory=dict)
     known: Mapping[str, Any] = field(default_factory=dict)
+    read: Callable[[str], Any] | None = None
     files: Mapping[str, JSON] = field(default_factory=dict)
 
     @property
@@ -54,6 +56,8 @@ class Known:
 
     samples: list[Sample]
     known: Mapping[str, Any]
+    durations: Mapping[str, float] = field(default_factory=dict)
+    read: Callable[[str], Any] | None = None
 
 
 def load(name: str, annotations: Path | None, extras: Mapping[str, Any]) -> Benchmark:
@@ -75,11 +79,11 @@ def load(name: str, annotations: Path | None, extras: Mapping[str, Any]) -> Benc
     if annotations is None:
         return Benchmark(name, world_samples(grounded=entry["kinds"] == "grounded"), **scoring, files=_world_facts())
     read = entry["reader"](annotations, **_opened(given))
-    samples, known = (read.samples, read.known) if isinstance(read, Known) else (read, {})
-    grouped = entry["groups"](annotations, samples) if "groups" in entry else {}
+    found = read if isinstance(read, Known) else Known(read, {}, _durations(read, given.get("grounds")))
+    grouped = entry["groups"](annotations, found.samples) if "groups" in entry else {}
     return Benchmark(
-        name, samples, **scoring, groups=grouped, known=known,
-        durations=_durations(samples, given.get("grounds")), files=_files(annotations, given),
+        name, found.samples, **scoring, groups=grouped, known=found.known, durations=found.durations,
+        read=found.read, files=_files(annotations, given),
     )  # fmt: skip
 
 
@@ -146,13 +150,43 @@ def task_types(path: Path, samples: Sequence[Sample]) -> dict[str, str]:
         return {}
 
 
-def anticipation(path: Path) -> Known:
-    """EPIC-KITCHENS-100: what can be seen before each action, and its (verb, noun) class; unseen ones are asked too."""
+def anticipation(path: Path, verbs: Path | None = None, nouns: Path | None = None) -> Known:
+    """EPIC-KITCHENS-100: what can be seen before each action, and its (verb, noun) class; unseen ones are asked too.
+
+    Args:
+        path: the annotation file; its words are known.
+        verbs: `EPIC_100_verb_classes.csv`: further words for verbs.
+        nouns: `EPIC_100_noun_classes.csv`: further words for things.
+    """
     from videre.data import epic_kitchens
+    from videre.metrics import actions
 
     rows = epic_kitchens.anticipation(path)
     classes = {row.id: (row.verb_class, row.noun_class) for row in rows}
-    return Known([row.sample for row in rows], classes)
+    known = actions.lexicon(
+        [(str(row.sample.answer), classes[row.id]) for row in rows],
+        [*((row.sample.kind, row.verb_class) for row in rows), *class_words(verbs)],
+        [*((row.noun, row.noun_class) for row in rows), *class_words(nouns)],
+    )
+    return Known([row.sample for row in rows], classes, read=known.read)
+
+
+def class_words(path: Path | None) -> list[tuple[str, int]]:
+    """The words of each class, its own name before those that are counted to it."""
+    from videre.data import epic_kitchens
+
+    found = epic_kitchens.read_classes(path) if path else []
+    return [(row.key, int(row.id)) for row in found] + [(word, int(row.id)) for row in found for word in row.instances]
+
+
+def moments(path: Path) -> Known:
+    """Sentences with their windows, how long each video is, and where clips are scored, their saliency."""
+    from videre.data import moments as sets
+    from videre.metrics.highlights import saliency_of
+
+    rows = sets.read_highlights(path) if sets.has_saliency(path) else []
+    tables = {row.id: saliency_of(row.clip_ids, row.saliency, duration_seconds=row.duration_seconds) for row in rows}
+    return Known(sets.read(path), tables, sets.read_durations(path))
 
 
 def msrvtt_captions(path: Path) -> Known:

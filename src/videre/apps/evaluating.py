@@ -38,6 +38,8 @@ _OPTIONS = (
     click.option("--bounds", type=FOLDER, help="mvbench: the folder json/, for start and end."),
     click.option("--task", help="tempcompass, tgif-qa: the task, where the file's name does not say it."),
     click.option("--part", help="video-chatgpt: generic, temporal or consistency."),
+    click.option("--verbs", type=FILE, help="epic-kitchens: EPIC_100_verb_classes.csv, for more words of a verb."),
+    click.option("--nouns", type=FILE, help="epic-kitchens: EPIC_100_noun_classes.csv, for more words of a thing."),
     click.option("--limit", type=click.IntRange(1), help="Ask only the first so many questions."),
     click.option("-o", "--out", type=FOLDER, help="Run folder; run again to resume. [default: under runs/]"),
     click.option("--blind/--no-blind", default=True, help="Ask again with grey frames, as a baseline."),

@@ -19,7 +19,7 @@ from videre.types import JSON, Answerer, Sample, Selector
 if TYPE_CHECKING:
     from videre.evaluate import Run
 
-EXTRAS = ("grounds", "folders", "answers", "bounds", "task", "part")
+EXTRAS = ("grounds", "folders", "answers", "bounds", "task", "part", "verbs", "nouns")
 PACKAGES = ("numpy", "av", "torch", "torchvision", "transformers", "pycocoevalcap")
 
 
@@ -120,7 +120,7 @@ class Plan:
 
     @property
     def _can_be_blind(self) -> bool:
-        return self.benchmark.scores in ("questions", "grounded")
+        return self.benchmark.scores not in ("moments", "aspects")  # spans are the selector's; aspects have no key
 
     def _present(self) -> tuple[list[Sample], list[Sample]]:
         from videre.data.videos import present

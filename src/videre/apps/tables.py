@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from videre.apps import set_tables
 from videre.apps.benchmarks import Benchmark
-from videre.errors import ConfigError
 from videre.types import JSON, Sample
 
 if TYPE_CHECKING:
@@ -23,11 +23,11 @@ def build(benchmark: Benchmark, seen: "Run", blind: "Run | None") -> dict[str, J
     if benchmark.scores == "grounded" and any(sample.spans for sample in seen.samples):
         sections["grounding"] = grounding(seen, benchmark)
     if benchmark.scores == "moments":
-        sections["moments"] = moments(seen)
+        sections["moments"] = set_tables.moments(seen, benchmark)
     if benchmark.scores == "captions":
-        sections["captions"] = captions(seen, benchmark)
+        sections["captions"] = set_tables.captions(seen, blind, benchmark)
     if benchmark.scores == "anticipation":
-        sections["anticipation"] = anticipation(seen, benchmark)
+        sections["anticipation"] = set_tables.anticipation(seen, blind, benchmark)
     return sections
 
 
@@ -102,63 +102,12 @@ def grounding(seen: "Run", benchmark: Benchmark) -> dict[str, JSON]:
         "intervals": {name: list(bounds) for name, bounds in found.intervals.items()},
         "counts": dict(found.counts),
         "baselines": {name: dict(score.metrics) for name, score in blind.items()},
-        "notes": _span_notes(found.counts["n_items"], found.counts["n_missing"]),
+        "notes": set_tables.span_notes(found.counts["n_items"], found.counts["n_missing"]),
     }
     kinds = {s.id: s.kind for s in seen.samples if s.id in truth}
     if benchmark.name == "nextgqa":
         section["answers"] = {name: _share(s) for name, s in metric.nextgqa_answers(answers, kinds).items() if s.count}
     return section
-
-
-def moments(seen: "Run") -> dict[str, JSON]:
-    """R@1 at IoU and mean IoU, in percent, of the spans that the selector gave."""
-    from videre import evaluate
-
-    found = evaluate.moments(seen)
-    wanted = {x: share for x, share in found.recall.items() if round(x, 2) in (0.3, 0.5, 0.7)}
-    scores = {f"R@1 IoU={x:g}": share.percent for x, share in wanted.items()}
-    bounds = {f"R@1 IoU={x:g}": [100 * bound for bound in share.interval] for x, share in wanted.items()}
-    return {
-        "scores": {**scores, "mIoU": 100 * found.mean_iou},
-        "intervals": {**bounds, "mIoU": [100 * bound for bound in found.mean_iou_interval]},
-        "counts": {"n_queries": found.n_queries, "n_missing": found.n_missing},
-        "notes": _span_notes(found.n_queries, found.n_missing),
-    }
-
-
-def captions(seen: "Run", benchmark: Benchmark) -> dict[str, JSON]:
-    """Caption scores by the reference library, or in words why there are none."""
-    import shutil
-
-    from videre import evaluate
-
-    tokens = "java" if shutil.which("java") else "plain"
-    try:
-        found = evaluate.captioned(seen, benchmark.known, tokens=tokens)  # type: ignore[arg-type]
-    except ConfigError as error:
-        return {"scores": {}, "notes": [str(error)]}
-    notes = [] if tokens == "java" else ["without Java: plain tokens, no METEOR"]
-    bounds = {name: list(interval) for name, interval in found.intervals.items()}
-    return {"scores": dict(found.scores), "intervals": bounds, "counts": {"n_items": len(seen.samples)}, "notes": notes}
-
-
-def anticipation(seen: "Run", benchmark: Benchmark) -> dict[str, JSON]:
-    """Top-5 accuracy and class-mean top-5 recall of actions named in words, in percent."""
-    from videre import evaluate
-    from videre.metrics.text import words
-
-    classes = {" ".join(words(s.answer or "")): benchmark.known[s.id] for s in benchmark.samples}
-    labels = {s.id: benchmark.known[s.id] for s in seen.samples}
-    found = evaluate.anticipated(seen, labels, read=lambda guess: classes.get(" ".join(words(guess))))
-    return {
-        "scores": {"top-5 accuracy": found.accuracy.percent, "class-mean top-5 recall": 100 * found.class_recall},
-        "intervals": {
-            "top-5 accuracy": [100 * bound for bound in found.accuracy.interval],
-            "class-mean top-5 recall": [100 * bound for bound in found.class_recall_interval],
-        },
-        "counts": {"n_items": found.accuracy.count, "n_classes": found.n_classes},
-        "notes": ["a guess counts where its words are a narration of the annotation file"],
-    }
 
 
 def _rows(
@@ -189,13 +138,6 @@ def _share(share: "Share") -> dict[str, Any]:
 
 def _is_open(sample: Sample) -> bool:
     return not sample.question.options and sample.answer is not None
-
-
-def _span_notes(n_items: int, n_missing: int) -> list[str]:
-    if not n_missing:
-        return []
-    who = "the selector names no span" if n_missing == n_items else f"{n_missing} of {n_items} have no span"
-    return [f"{who}: a question without a span counts as 0 (strict rule)"]
 
 
 def _tempcompass(asked: Sequence[tuple[Sample, str | None]]) -> Any:

@@ -34,6 +34,7 @@ class Anticipation:
         verb_class: 0 to 96.
         noun_class: 0 to 299.
         observable: False where the action starts before anything can be seen; `sample.clip` is then empty.
+        noun: the thing, as it was named; the verb is `sample.kind`.
     """
 
     id: str
@@ -42,6 +43,7 @@ class Anticipation:
     verb_class: int
     noun_class: int
     observable: bool
+    noun: str
 
 
 @dataclass(frozen=True)
@@ -101,7 +103,8 @@ def _anticipation(row: Row, *, gap: float, observed: float | None) -> Anticipati
         kind=row.text("verb"),
         clip=Span(start, end),
     )
-    return Anticipation(name, sample, action, row.whole("verb_class"), row.whole("noun_class"), end > start)
+    classes = row.whole("verb_class"), row.whole("noun_class")
+    return Anticipation(name, sample, action, *classes, observable=end > start, noun=row.text("noun"))
 
 
 def _class(row: Row) -> ActionClass:

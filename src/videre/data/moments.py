@@ -56,6 +56,11 @@ def read_highlights(path: Source) -> list[Highlight]:
     return collect(jsonl(path), _highlight, path=path)
 
 
+def has_saliency(path: Source) -> bool:
+    """Whether a file scores clips: QVHighlights' train and val releases do, its test release and other sets do not."""
+    return any(row.has("saliency_scores") for row in jsonl(path))
+
+
 def read_durations(path: Source) -> dict[str, float]:
     """The length of the video of each sentence, in seconds, by qid."""
     return {row.label("qid"): row.number("duration") for row in jsonl(path)}

@@ -8,7 +8,7 @@ from videre.evaluate.difference import Difference, Fact, difference
 from videre.evaluate.judging import Judging, ask_judge, aspect_prompts, option_prompts, qa_prompts
 from videre.evaluate.retrieval import retrieval
 from videre.evaluate.runs import Run, Work, records, run
-from videre.evaluate.scores import accuracy, anticipated, captioned, grounded, matched, moments
+from videre.evaluate.scores import accuracy, anticipated, captioned, grounded, matched, moments, saliency
 from videre.evaluate.work import Answering, unseen
 
 __all__ = [
@@ -32,5 +32,6 @@ __all__ = [
     "records",
     "retrieval",
     "run",
+    "saliency",
     "unseen",
 ]

@@ -2,9 +2,12 @@
 
 from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 
+import numpy as np
+
 from videre.evaluate.runs import Run
 from videre.metrics import anticipation, caption, choice, grounding, text
 from videre.metrics import moments as windows
+from videre.metrics.highlights import CLIP_SECONDS
 from videre.record import Record
 from videre.types import Answer, Sample
 
@@ -68,13 +71,37 @@ def durations(run: Run) -> dict[str, float]:
     return {s.id: _duration(s, run.records.get(s.id)) for s in run.samples}
 
 
-def moments(run: Run) -> windows.Moments:
+def moments(run: Run, *, thresholds: Sequence[float] = windows.THRESHOLDS) -> windows.Moments:
     """R@1 at IoU, mAP and mean IoU of the spans in the records, the best first; no span counts as 0."""
-    truth: dict[Hashable, list[list[float]]] = {s.id: _segments(s) for s in run.samples if s.spans}
-    said: dict[Hashable, list[list[float]]] = {
-        id: _ranked(record) for id, record in run.records.items() if record.evidence.spans
+    return windows.retrieve(ranked_spans(run), true_spans(run), thresholds=thresholds)
+
+
+def true_spans(run: Run) -> dict[Hashable, list[list[float]]]:
+    """[start, end] of each true span of the samples that have any, by id."""
+    return {s.id: _segments(s) for s in run.samples if s.spans}
+
+
+def ranked_spans(run: Run) -> dict[Hashable, list[list[float]]]:
+    """[start, end, confidence] of each span in the records that have any, the best first, by id."""
+    return {id: _ranked(record) for id, record in run.records.items() if record.evidence.spans}
+
+
+def saliency(run: Run, clips: Mapping[str, int], *, clip_seconds: float = CLIP_SECONDS) -> dict[Hashable, list[float]]:
+    """How much each short clip of a video matters, by id: the score line of the selector at the middle of each clip.
+
+    Between two moments the line is straight; before the first and after the last it is level. A record whose selector
+    scored nothing is left out.
+
+    Args:
+        run: records with `Evidence.scored`, or with a score for each chosen moment.
+        clips: how many clips the video of a sample has, by id.
+        clip_seconds: the length of a clip.
+    """
+    lines = {id: line for id in clips if (line := _line(run.records.get(id)))}
+    return {
+        id: np.interp((np.arange(clips[id]) + 0.5) * clip_seconds, *line).tolist()  # type: ignore[call-overload]
+        for id, line in lines.items()
     }
-    return windows.retrieve(said, truth)
 
 
 def anticipated(
@@ -90,13 +117,17 @@ def anticipated(
     Args:
         run: answers with a `ranking`, or whose text names one guess a line, the best first.
         labels: the true class of each sample by id.
-        read: the class that a guess means; any other value where it means none.
+        read: the class that a guess means, None where it means none; a class counts once, where it is said first.
         k: how many guesses count.
         classes: average recall over these alone.
     """
     found = [run.answer(sample) for sample in run.samples]
-    guessed = [[read(guess) for guess in guesses(answer)] for answer in found]
+    guessed = [_distinct([read(guess) for guess in guesses(answer)]) for answer in found]
     return anticipation.top_k(guessed, [labels[s.id] for s in run.samples], k=k, classes=classes)
+
+
+def _distinct(classes: Sequence[Hashable]) -> list[Hashable]:
+    return [c for i, c in enumerate(classes) if c is None or c not in classes[:i]]
 
 
 def guesses(answer: Answer | None) -> list[str]:
@@ -128,6 +159,16 @@ def _ranked(record: Record) -> list[list[float]]:
     sure = all(span.confidence is not None for span in spans)
     rows = [[span.start_seconds, span.end_seconds] for span in spans]
     return [[*row, float(s.confidence or 0.0)] for row, s in zip(rows, spans, strict=True)] if sure else rows
+
+
+def _line(record: Record | None) -> tuple[tuple[float, ...], tuple[float, ...]] | None:
+    """Times and scores of every candidate moment, else of the chosen ones; None where there are none."""
+    if record is None:
+        return None
+    found = record.evidence
+    seconds, scores = (found.scored.seconds, found.scored.scores) if found.scored else (found.seconds, found.scores)
+    pairs = sorted(zip(seconds, scores, strict=False))
+    return tuple(zip(*pairs, strict=True)) if pairs else None  # type: ignore[return-value]
 
 
 def _duration(sample: Sample, record: Record | None) -> float:

@@ -1,24 +1,18 @@
 """Moments and highlights that others predicted: QVHighlights and Charades-STA, beside spans that need no question."""
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Hashable, Mapping
 from pathlib import Path
-from types import MappingProxyType
 
 import numpy as np
 from jaxtyping import Float64
 
-from videre.metrics import highlights, moments
+from videre.metrics import highlights, moments, qvhighlights
+from videre.metrics.qvhighlights import Windows
 from videre.score.files import Report, Row, by_id, first, notes_of, percents, unknown
 
 Rows = Mapping[str, Row]
-Windows = Mapping[Hashable, Sequence[Sequence[float]]]
 
 WINDOWS, SALIENCY = "pred_relevant_windows", "pred_saliency_scores"
-
-BLIND: Mapping[str, Callable[[float], list[float]]] = MappingProxyType(
-    {"whole_video": lambda d: [0.0, d], "middle_third": lambda d: [d / 3, 2 * d / 3]}
-)
-"""Windows that need no question, from the duration of the video in seconds."""
 
 
 def score_qvhighlights(predictions: Path, annotations: Path) -> Report:
@@ -66,9 +60,9 @@ def score_charades_sta(predictions: Path, annotations: Path) -> Report:
 def _moments(report: Report, said: Rows, truth: Rows) -> int:
     """Adds what the windows score to the report; how many queries have none."""
     true = _true(truth)
-    found = _by_length(_windows(said), true)
-    report["scores"] |= _moment_scores(found)
-    report["intervals"] |= _moment_intervals(found)
+    found = qvhighlights.by_length(_windows(said), true)
+    report["scores"] |= qvhighlights.moment_scores(found)
+    report["intervals"] |= _lists(qvhighlights.moment_intervals(found))
     report["detail"] = {
         name: {
             "MR-mAP": {str(x): ap * 100 for x, ap in score.precision.items()},
@@ -77,46 +71,21 @@ def _moments(report: Report, said: Rows, truth: Rows) -> int:
         for name, score in found.items()
     }
     for name, windows in _blind(truth).items():
-        report["baselines"][name] = _moment_scores(_by_length(windows, true))
+        report["baselines"][name] = qvhighlights.moment_scores(qvhighlights.by_length(windows, true))
     return found["full"].n_missing
-
-
-def _by_length(windows: Windows, true: Windows) -> dict[str, moments.Moments]:
-    kept = {name: moments.of_length(true, limits) for name, limits in moments.RANGES.items()}
-    return {name: moments.retrieve(windows, some) for name, some in kept.items() if some}
-
-
-def _moment_scores(found: Mapping[str, moments.Moments]) -> dict[str, float]:
-    full = found["full"]
-    scores = {f"MR-{name}-mAP": score.mean_precision * 100 for name, score in found.items()}
-    scores |= {f"MR-full-mAP@{x}": full.precision[x] * 100 for x in (0.5, 0.75)}
-    return scores | {f"MR-full-R1@{x}": full.recall[x].percent for x in (0.5, 0.7)}
-
-
-def _moment_intervals(found: Mapping[str, moments.Moments]) -> dict[str, list[float]]:
-    full = found["full"]
-    bounds = {f"MR-{name}-mAP": percents(score.mean_precision_interval) for name, score in found.items()}
-    bounds |= {f"MR-full-mAP@{x}": percents(full.precision_interval(x)) for x in (0.5, 0.75)}
-    return bounds | {f"MR-full-R1@{x}": percents(full.recall[x].interval) for x in (0.5, 0.7)}
 
 
 def _highlights(report: Report, said: Rows, truth: Rows) -> int:
     """Adds what the saliency scores to the report; how many queries have none."""
     clips: dict[Hashable, list[float]] = {qid: row.numbers(SALIENCY) for qid, row in said.items()}
     true: dict[Hashable, np.ndarray] = {qid: _saliency(row) for qid, row in truth.items()}
-    level: dict[Hashable, list[float]] = {qid: [0.0] * len(table) for qid, table in true.items()}
-    report["baselines"]["level_saliency"] = {}
     odd = sum(len(clips[qid]) != len(table) for qid, table in true.items() if clips.get(qid))
     if odd:
         report["notes"] = [f"{odd} have more or fewer saliency scores than clips: cut, or filled with 0"]
-    for name, least in highlights.LEVELS.items():
-        found, blind = (highlights.highlights(some, true, least=least) for some in (clips, level))
-        keys = f"HL-min-{name}-mAP", f"HL-min-{name}-Hit1"
-        report["scores"] |= dict(zip(keys, (found.mean_precision * 100, found.hit_at_1 * 100), strict=True))
-        bounds = percents(found.mean_precision_interval), percents(found.hits.interval)
-        report["intervals"] |= dict(zip(keys, bounds, strict=True))
-        values = blind.mean_precision * 100, blind.hit_at_1 * 100
-        report["baselines"]["level_saliency"] |= dict(zip(keys, values, strict=True))
+    scores, bounds = qvhighlights.highlight_scores(clips, true)
+    report["scores"] |= scores
+    report["intervals"] |= _lists(bounds)
+    report["baselines"]["level_saliency"] = qvhighlights.highlight_scores(qvhighlights.level(true), true)[0]
     return sum(not clips.get(qid) for qid in truth)
 
 
@@ -130,6 +99,10 @@ def _saliency(row: Row) -> Float64[np.ndarray, "C W"]:
     if len(scores) != len(ids):
         raise row.wrong(f'"saliency_scores" has {len(scores)} rows for {len(ids)} "relevant_clip_ids"')
     return highlights.saliency_of(ids, scores, duration_seconds=duration)
+
+
+def _lists(bounds: Mapping[str, tuple[float, float]]) -> dict[str, list[float]]:
+    return {name: list(pair) for name, pair in bounds.items()}
 
 
 def _saliency_notes(counts: Mapping[str, int]) -> list[str]:
@@ -158,8 +131,7 @@ def _blind(truth: Rows) -> dict[str, Windows]:
     """The windows of each blind rule; none where the annotation does not say how long videos are."""
     if not all(row.has("duration") for row in truth.values()):
         return {}
-    lengths = {qid: row.number("duration") for qid, row in truth.items()}
-    return {name: {qid: [rule(d)] for qid, d in lengths.items()} for name, rule in BLIND.items()}
+    return qvhighlights.blind({qid: row.number("duration") for qid, row in truth.items()})
 
 
 def _charades(windows: Windows, true: Windows) -> moments.Moments:

@@ -15,10 +15,12 @@ from tiny_models import CHATML, TEXT, build, tokenizer
 from videre.apps import cli
 from videre.data.world.sample import SAMPLE
 from videre.errors import ConfigError, ModelError
-from videre.methods.msr_vir import dpo, preferences
+from videre.methods.msr_vir import dpo, grpo, preferences
 from videre.methods.msr_vir.cycle import learns
 from videre.methods.msr_vir.dpo import DPO, log_probability, preference_loss, trained, with_reference
+from videre.methods.msr_vir.grpo import GRPO
 from videre.methods.msr_vir.judge import nll
+from videre.methods.msr_vir.learning import Rows
 from videre.methods.msr_vir.policy import read
 from videre.methods.msr_vir.preferences import Candidate, Choice, capped, guarded_iop, pairs_of, reward, score
 from videre.methods.msr_vir.propose import Proposing, proposed
@@ -187,13 +189,64 @@ def test_no_pair_is_dropped_or_cut_however_long_its_prompt(tmp_path):
     assert len(parser.tokenizer(long)["input_ids"]) > 3600
     pairs = [pair_of(AFTER, BEFORE, prompt=long), pair_of(AFTER, BEFORE)]
     told = with_reference(parser, pairs, FAST)
-    assert len(told) == len(dpo.Pairs(told, count=2, seed=0)) == 2
-    assert {dpo.Pairs(told, count=2, seed=0)[i]["pair"]["prompt"] for i in range(2)} == {long, PROMPT}
+    assert len(told) == len(Rows(told, count=2, seed=0)) == 2
+    assert {Rows(told, count=2, seed=0)[i]["row"]["prompt"] for i in range(2)} == {long, PROMPT}
     parser.network.config.max_position_embeddings = 100
     with pytest.raises(ModelError, match="shorten"):
         with_reference(parser, pairs, FAST)
     with pytest.raises(ConfigError, match="no pair"):
         trained(parser, [], FAST, out=tmp_path)
+
+
+def grouped(*told, how=GRPO()):  # noqa: B008
+    """A group of (policy, loss, span, drawn)."""
+    members = [Candidate(p.canonical, p.id, s, (), x, x, drawn=n) for p, x, s, n in told]
+    return {**grpo.group("q", members, (Span(9.0, 14.0),), how), "prompt": PROMPT}
+
+
+RIGHT, WRONG = (AFTER, 0.2, (9.0, 14.0), 1), (BEFORE, 0.9, (0.0, 4.0), 3)
+
+
+def test_the_reward_of_grpo_weighs_answer_span_form_and_length():
+    how = GRPO(node=0.0)
+    right, wrong = (grpo.reward(Candidate(p.canonical, p.id, s, (), x, x), (Span(9.0, 14.0),), how)
+                    for p, x, s, _ in (RIGHT, WRONG))  # fmt: skip
+    assert right == pytest.approx(0.1 + math.exp(-0.2) + 1.3)
+    assert wrong == pytest.approx(0.1 + math.exp(-0.9))
+    point = Candidate(AFTER.canonical, AFTER.id, (12.0, 12.07), (), math.inf, math.inf)
+    assert grpo.reward(point, (Span(9.0, 14.0),), how) < 0.1 + 0.07
+    assert grpo.reward(Candidate("no"), (), how) == 0.0
+    assert grpo.reward(point, (), GRPO(node=0.01)) == pytest.approx(0.1 - 0.01 * 2)
+    with pytest.raises(ValueError, match="shrink"):
+        GRPO(iop=1.0, iou=0.1)
+
+
+def test_advantages_count_doubles_and_leave_out_what_the_parser_did_not_draw():
+    members = grouped(RIGHT, WRONG)["members"]
+    assert sum(m["drawn"] * m["advantage"] for m in members) == pytest.approx(0.0, abs=1e-9)
+    assert sum(m["drawn"] * m["advantage"] ** 2 for m in members) == pytest.approx(4.0)
+    assert members[0]["advantage"] > 0 > members[1]["advantage"]
+    told = grouped(RIGHT, (*WRONG[:3], 0))
+    assert [m["policy"] for m in told["members"]] == [AFTER.id]
+
+
+def test_the_loss_of_a_group_is_the_published_form():
+    new, old = torch.tensor([-1.0, -2.0]), torch.tensor([-1.5, -1.0])
+    ratio = [math.exp(0.5), math.exp(-1.0)]
+    for advantage, gained in ((1.0, [1.2, ratio[1]]), (-1.0, [-ratio[0], -0.8])):
+        away = [math.exp(-0.5) + 0.5 - 1, math.exp(1.0) - 1.0 - 1]
+        wanted = sum(0.1 * a - g for a, g in zip(away, gained, strict=True)) / 2
+        assert float(grpo.member_loss(new, old, advantage, clip=0.2, beta=0.1)) == pytest.approx(wanted, rel=1e-5)
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_grpo_moves_the_parser_towards_what_is_rewarded(tmp_path, sign):
+    how = GRPO(lr=3e-3, epochs=8, batch=1, rank=4, save_steps=0, warmup=0.0)
+    told = [RIGHT, WRONG] if sign > 0 else [(AFTER, *WRONG[1:]), (BEFORE, *RIGHT[1:])]
+    parser = tiny_text()
+    before = margin(parser)
+    after = grpo.trained(parser, grpo.with_old(parser, [grouped(*told)]), how, out=tmp_path)
+    assert sign * (margin(after) - before) > 0.5
 
 
 class Among:
@@ -393,3 +446,42 @@ def test_questions_that_all_tie_move_no_weight(recipe, tmp_path):
     start = tf.AutoModelForCausalLM.from_pretrained(recipe.parent / "text").state_dict()
     end = tf.AutoModelForCausalLM.from_pretrained(tmp_path / "out" / "parser").state_dict()
     assert all(torch.equal(start[name], end[name]) for name in start)
+
+
+def test_a_parser_is_trained_by_rewards_and_one_reward_for_all_moves_no_weight(recipe, tmp_path):
+    told = recipe.read_text().replace("[cycle]", '[cycle]\njudge = "frozen"\ntrainer = "grpo"')
+    told = told.replace("count = 1", "count = 3").replace("max_tokens = 8", "max_tokens = 2")
+    (tmp_path / "grpo.toml").write_text(told)
+    done = by_command(tmp_path / "grpo.toml", tmp_path / "out")
+    assert done.exit_code == 0, done.output
+    groups = [json.loads(line) for line in (tmp_path / "out" / "cycle_0" / "groups.jsonl").read_text().splitlines()]
+    # A random parser writes no policy: every reward is 0.
+    assert [(one["kept"], one["reason"]) for one in groups] == [(False, "one reward")] * 4
+    start = tf.AutoModelForCausalLM.from_pretrained(recipe.parent / "text").state_dict()
+    end = tf.AutoModelForCausalLM.from_pretrained(tmp_path / "out" / "parser").state_dict()
+    assert all(torch.equal(start[name], end[name]) for name in start)
+
+
+def test_grpo_by_recipe_goes_on_after_a_kill_to_the_same_bytes(recipe, tmp_path, monkeypatch):
+    def drawn(self, sample):
+        return [{"text": p.canonical, "policy": p.id, "drawn": n} for p, n in ((AFTER, 1), (BEFORE, 2))]
+
+    monkeypatch.setattr("videre.methods.msr_vir.cycle.Work._proposed", lambda self, parser, sample: drawn(self, sample))
+    told = recipe.read_text().replace("[cycle]", '[cycle]\njudge = "frozen"\ntrainer = "grpo"')
+    (tmp_path / "grpo.toml").write_text(told + "\n[grpo]\nlr = 1e-3\nepochs = 2\nbatch = 1\nrank = 2\nsave_steps = 1\n")
+    done = by_command(tmp_path / "grpo.toml", tmp_path / "whole")
+    assert done.exit_code == 0, done.output
+    real, calls = grpo.member_loss, []
+
+    def dies(*args, **more):
+        calls.append(1)
+        if len(calls) == 7:
+            raise KeyboardInterrupt
+        return real(*args, **more)
+
+    monkeypatch.setattr(grpo, "member_loss", dies)
+    assert by_command(tmp_path / "grpo.toml", tmp_path / "killed").exit_code != 0
+    monkeypatch.setattr(grpo, "member_loss", real)
+    assert by_command(tmp_path / "grpo.toml", tmp_path / "killed").exit_code == 0
+    assert weights(tmp_path / "killed") == weights(tmp_path / "whole")
+    assert weights(tmp_path / "whole") != (recipe.parent / "text" / "model.safetensors").read_bytes()

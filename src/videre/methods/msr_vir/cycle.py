@@ -13,9 +13,8 @@ from typing import Any
 from videre import jobs
 from videre.data.videos import resolve
 from videre.errors import OK, SOME_FAILED
-from videre.methods.msr_vir import preferences
+from videre.methods.msr_vir import dpo, grpo, preferences
 from videre.methods.msr_vir import profile as profiles
-from videre.methods.msr_vir.dpo import trained, with_reference
 from videre.methods.msr_vir.judge import Looks, judged, target
 from videre.methods.msr_vir.memory import KnownPlaces, KnownTimes, Memory
 from videre.methods.msr_vir.policy import Policy, read
@@ -101,39 +100,58 @@ class Work:
         return [found[s.id] for s in samples if s.id in found]
 
     def taught(self, samples: Sequence[Sample], rows: Sequence[dict[str, Any]], state: State) -> str:
-        """The folder of the parser after learning from the pairs; the one from before where no pair is kept."""
+        """The folder of the parser after learning; the one from before where there is nothing to learn from."""
         choice, dialect = self.recipe.pairs, self.profile.dialect
         looked = [p for r in rows for p in preferences.pairs_of(r["id"], _candidates(r), choice)]
         pairs = preferences.capped(looked, choice)
         facts = preferences.facts(rows, pairs) if dialect == "policy/1" else {"pairs_kept": _kept(pairs)}
         jobs.replace_file(self.out / "preferences.jsonl", "".join(json.dumps(pair) + "\n" for pair in pairs))
         jobs.replace_file(self.out / "facts.json", json.dumps(facts, indent=1))
+        asked = {s.id: prompt(s.question.text, dialect=dialect) for s in samples}
+        if self.recipe.cycle.trainer == "grpo":
+            return self._grouped(samples, rows, asked, state)
         if not _kept(pairs):
             return state.parser
-        asked = {s.id: prompt(s.question.text, dialect=dialect) for s in samples}
         parser = text.load(state.parser, device=self.models.device)
-        learnt = trained(parser, self._referred(parser, pairs, asked), self.recipe.dpo, out=self.out / "dpo")
+        return self._saved(
+            dpo.trained(parser, self._referred(parser, pairs, asked), self.recipe.dpo, out=self.out / "dpo")
+        )
+
+    def _grouped(
+        self, samples: Sequence[Sample], rows: Sequence[dict[str, Any]], asked: dict[str, str], state: State
+    ) -> str:
+        """The parser after GRPO; every group is written down, those with one reward for all learn nothing."""
+        truth, how = {s.id: s.spans for s in samples}, self.recipe.grpo
+        groups = [grpo.group(r["id"], _candidates(r), truth[r["id"]], how) for r in rows]
+        jobs.replace_file(self.out / "groups.jsonl", "".join(json.dumps(one) + "\n" for one in groups))
+        kept = [{**one, "prompt": asked[str(one["id"])]} for one in groups if one["kept"]]
+        if not kept:
+            return state.parser
+        parser = text.load(state.parser, device=self.models.device)
+        told = self._once("old.json", lambda: grpo.with_old(parser, kept))
+        return self._saved(grpo.trained(parser, told, how, out=self.out / "grpo"))
+
+    def _saved(self, learnt: Any) -> str:
         saved(learnt, self.out / "parser")
         return str(self.out / "parser")
 
     def _referred(self, parser: Any, pairs: Sequence[dict[str, Any]], asked: dict[str, str]) -> list[dict[str, JSON]]:
-        """The kept pairs with their prompts and what the parser thinks of them; written once, before it learns."""
-        path = self.out / "reference.json"
+        """The kept pairs with their prompts and what the parser thinks of them."""
+        plain: list[dict[str, JSON]] = [
+            {"id": p["id"], "prompt": asked[p["id"]], "chosen": p["chosen"]["text"], "rejected": p["rejected"]["text"]}
+            for p in pairs
+            if p["kept"]
+        ]
+        found = self._once("reference.json", lambda: dpo.with_reference(parser, plain, self.recipe.dpo))
+        if len(found) != len(plain):
+            raise RuntimeError(f"{len(plain)} pairs became {len(found)}")
+        return found
+
+    def _once(self, name: str, make: Callable[[], list[dict[str, JSON]]]) -> list[dict[str, JSON]]:
+        """Rows that are written before the parser learns, and read again after a kill."""
+        path = self.out / name
         if not path.is_file():
-            kept = [pair for pair in pairs if pair["kept"]]
-            plain: list[dict[str, JSON]] = [
-                {
-                    "id": p["id"],
-                    "prompt": asked[p["id"]],
-                    "chosen": p["chosen"]["text"],
-                    "rejected": p["rejected"]["text"],
-                }
-                for p in kept
-            ]
-            found = with_reference(parser, plain, self.recipe.dpo)
-            if len(found) != len(kept):
-                raise RuntimeError(f"{len(kept)} pairs became {len(found)}")
-            jobs.replace_file(path, json.dumps(found, indent=1))
+            jobs.replace_file(path, json.dumps(make(), indent=1))
         return json.loads(path.read_text("utf-8"))
 
     def _proposed(self, parser: Any, sample: Sample) -> list[JSON]:
@@ -157,7 +175,7 @@ class Work:
                     if policy
                     else Candidate(offer["text"])
                 )
-                found.append(asdict(one))
+                found.append(asdict(replace(one, drawn=offer.get("drawn", 1))))
         return {"id": sample.id, "candidates": found, "answerer": name}
 
     @property

@@ -33,6 +33,7 @@ class Candidate:
         loss: of the answerer, a mean over the tokens of the answer; None where it was not judged.
         probe: the same with the overview left out, so that the answer hangs on the grounding.
         bonus: the reward of its span, where the truth is known.
+        drawn: how often the parser gave it; 0 for one that others proposed.
     """
 
     text: str
@@ -42,6 +43,7 @@ class Candidate:
     loss: float | None = None
     probe: float | None = None
     bonus: float = 0.0
+    drawn: int = 1
 
 
 @dataclass(frozen=True)

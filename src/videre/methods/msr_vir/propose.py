@@ -36,7 +36,10 @@ class Proposing:
 
 
 def proposed(parser: Any, id: str, question: str, how: Proposing, *, profile: Profile = DEFAULT) -> list[JSON]:
-    """Candidates as `{"text", "policy"}`, each policy once; a reply that is none keeps its text and has no policy."""
+    """Candidates as `{"text", "policy", "drawn"}`, each policy once with how often it was drawn.
+
+    A reply that is none keeps its text and has no policy.
+    """
     found: dict[str, dict[str, JSON]] = {}
     for i in range(how.count):
         perspective = PERSPECTIVES[i % len(PERSPECTIVES)]
@@ -44,9 +47,10 @@ def proposed(parser: Any, id: str, question: str, how: Proposing, *, profile: Pr
         seed = int(hashlib.sha256(f"{how.seed}/{id}/{i}".encode()).hexdigest()[:8], 16)
         raw = parser.generate(asked, max_tokens=how.max_tokens, temperature=how.temperature, seed=seed)
         told = _read(raw, profile)
-        found.setdefault(str(told["policy"] or told["text"]), told)
+        known = found.setdefault(str(told["policy"] or told["text"]), {**told, "drawn": 0})
+        known["drawn"] += 1
     for policy in _known(question) if how.rules else ():
-        found.setdefault(policy.id, {"text": spelled(policy, profile), "policy": policy.id})
+        found.setdefault(policy.id, {"text": spelled(policy, profile), "policy": policy.id, "drawn": 0})
     return list(found.values())
 
 

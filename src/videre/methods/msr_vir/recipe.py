@@ -5,6 +5,7 @@ from typing import Any
 
 from videre.errors import ConfigError
 from videre.methods.msr_vir.dpo import DPO
+from videre.methods.msr_vir.grpo import GRPO
 from videre.methods.msr_vir.preferences import Choice
 from videre.methods.msr_vir.propose import Proposing
 from videre.train.answerer import LoRA, Schooling
@@ -39,6 +40,7 @@ class Cycle:
         questions: of one cycle; the next takes the next ones, round and round.
         judge: who judges: `crossfit` (two answerers, each on the half it did not learn on), `cache` (the one that has
             just learnt on them, as in the paper), or `frozen` (the answerer does not learn at all).
+        trainer: of the parser: `dpo` (pairs), or `grpo` (all policies of a question, weighed by a reward).
         profile: of the policies: default or paper.
         k: frames of the key moment.
         overview: frames of the whole video.
@@ -50,6 +52,7 @@ class Cycle:
     cycles: int = 1
     questions: int = 3200
     judge: str = "crossfit"
+    trainer: str = "dpo"
     profile: str = "default"
     k: int = 4
     overview: int = 2
@@ -60,6 +63,8 @@ class Cycle:
     def __post_init__(self) -> None:
         if self.judge not in ("crossfit", "cache", "frozen"):
             raise ValueError(f"judge is crossfit, cache or frozen, got {self.judge!r}")
+        if self.trainer not in ("dpo", "grpo"):
+            raise ValueError(f"trainer is dpo or grpo, got {self.trainer!r}")
         if self.cycles < 1 or self.questions < 2:
             raise ValueError(f"one cycle and two questions at least, got {self.cycles=} {self.questions=}")
 
@@ -76,6 +81,7 @@ class Recipe:
     adapters: LoRA = field(default_factory=lambda: LoRA(rank=16, alpha=32, dropout=0.05))
     pairs: Choice = field(default_factory=Choice)
     dpo: DPO = field(default_factory=DPO)
+    grpo: GRPO = field(default_factory=GRPO)
 
 
 def read_recipe(told: dict[str, Any]) -> Recipe:
@@ -86,7 +92,7 @@ def read_recipe(told: dict[str, Any]) -> Recipe:
     """
     kinds: dict[str, Any] = {
         "models": Models, "data": Data, "cycle": Cycle, "policies": Proposing, "answerer": Schooling, "adapters": LoRA,
-        "pairs": Choice, "dpo": DPO,
+        "pairs": Choice, "dpo": DPO, "grpo": GRPO,
     }  # fmt: skip
     known(told, list(kinds), "the recipe")
     for name in ("models", "data"):

@@ -155,15 +155,17 @@ def test_questions_without_answers_teach_nothing(folder):
 
 
 def test_the_claims_of_the_world_can_be_run(tmp_path):
-    """Two arms on three videos: rendered, written, decoded, looked at, learned from, asked about, reported."""
+    """Three arms on three videos: written, decoded, read, learned from, asked about, watched in public, reported."""
     place = Path(__file__).parent.parent / "results" / "memory.py"
     spec = importlib.util.spec_from_file_location("results_memory", place)
     results = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(results)
-    size = results.Size(train=2, held_out=1, steps=1, batch=2)
-    told = {arm: results.run(arm, 0, size, tmp_path) for arm in ("merge", "none")}
+    arms = ("merge", "none", "windows: both")
+    told = {arm: results.run(arm, 0, results.SMOKE, tmp_path) for arm in arms}
     assert (told["merge"]["slots"], told["none"]["slots"]) == (8, 0)
-    assert len(told["merge"]["right"]) == 6
-    found = results.report(tmp_path)
-    assert list(found["claims"]) == ["a visual bank above none"]
-    assert "| merging above an average | | | | not run |" in results.page(found)
+    assert [len(row) for row in told["merge"]["right"]] == [3, 3]
+    assert all(one["watched"] == {"same": 3, "questions": 3} for one in told.values())
+    found = results.report(tmp_path, list(results.ARMS))
+    assert found["claims"]["a visual bank above none"]["seeds"] == [0]
+    assert found["claims"]["merging above an average"]["holds"] is None
+    assert "| merging above an average | | | 0 | | not run |" in found["page"]

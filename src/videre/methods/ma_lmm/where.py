@@ -1,13 +1,12 @@
 """When a reply was seen: which stretch of the remembered video it rests on.
 
-Every entry of the visual bank, one token of one slot, is the mean of a run of frames. An entry carries a reply where
-the reply becomes less likely once the entry is taken for the average of what its token remembers, as if nothing had
-happened there. A gradient points out the entries for which that is likely; each of these is then tried.
+Every entry of the visual bank, one token of one slot, is the mean of a run of frames. A reply rests on a run where it
+becomes less likely once the entries that hold these frames are taken for the average of what their token remembers, as
+if nothing had happened then. A gradient points out the entries for which that is likely; the run of each is then tried.
 
 Not from the paper, which shows no evidence.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Run:
-    """Frames that were merged into one entry of the bank.
+    """Frames that were merged into one entry of the bank, or more.
 
     Attributes:
         first: index of the first of them.
@@ -48,7 +47,7 @@ def runs(
         text: what was asked.
         reply: what was said.
         most: most runs.
-        tried: how many entries to try; each costs one look at the last frame and one reading of the reply.
+        tried: how many runs to try; each costs one look at the last frame and one reading of the reply.
     """
     if before.visual is None or not reply.strip():
         return ()
@@ -61,11 +60,29 @@ def runs(
         loss = _loss(model, _with(bare, values), frame, text, reply)
         (slope,) = torch.autograd.grad(loss, values)
     expected = (slope * (average - values)).sum(-1)[0].flatten()
-    entries = [divmod(int(i), bank.values.shape[2]) for i in expected.topk(min(tried, len(expected))).indices]
-    with torch.no_grad():
-        losses = [_without(model, bare, values.detach(), average, entry, frame, text, reply) for entry in entries]
-    risen = [value - float(loss.detach()) for value in losses]
-    return _ranked(bank, entries, risen, most)
+    likely = [divmod(int(i), bank.values.shape[2]) for i in expected.topk(min(tried, len(expected))).indices]
+    first, last = _ends(bank)
+    found = []
+    for stretch in dict.fromkeys((int(first[entry]), int(last[entry])) for entry in likely):
+        changed = torch.where(_within(first, last, stretch)[None, ..., None], average, values.detach())
+        with torch.no_grad():
+            without = _loss(model, _with(bare, changed), frame, text, reply)
+        found.append(Run(*stretch, float(without - loss.detach())))
+    found.sort(key=lambda run: -run.loss)
+    return tuple(run for run in found[:most] if run.loss > 0)
+
+
+def _ends(bank: Bank) -> tuple[Tensor, Tensor]:
+    """Indices of the first and last frame of each entry `[M, N]`."""
+    half = (bank.sizes[0] - 1) / 2
+    return (bank.times[0] - half).round().long(), (bank.times[0] + half).round().long()
+
+
+def _within(first: Tensor, last: Tensor, stretch: tuple[int, int]) -> Tensor:
+    """The entries that hold much the same frames as a stretch: more than half of theirs together are shared `[M, N]`."""
+    shared = torch.minimum(last, torch.tensor(stretch[1])) - torch.maximum(first, torch.tensor(stretch[0])) + 1
+    together = (last - first + 1) + (stretch[1] - stretch[0] + 1) - shared
+    return shared.clamp(min=0) > 0.5 * together
 
 
 def _bare(bank: Bank) -> Bank:
@@ -83,23 +100,3 @@ def _loss(model: "MALMM", state: State, frame: Tensor, text: str, reply: str) ->
     memory = replace(model.settings.memory, cached=False, query=model.settings.memory.query if state.queries else 0)
     seen, _ = step(model.parts, state, frame, words=model.words(text), memory=memory)
     return model.voice.losses(model.voice.prompt(model.projected(seen), text), reply).sum()
-
-
-def _without(
-    model: "MALMM", state: State, values: Tensor, average: Tensor, entry: tuple[int, int], *asked: Tensor | str
-) -> float:
-    slot, token = entry
-    changed = values.clone()
-    changed[:, slot, token] = average[:, 0, token]
-    return float(_loss(model, _with(state, changed), *asked))  # type: ignore[arg-type]
-
-
-def _ranked(bank: Bank, entries: Sequence[tuple[int, int]], risen: Sequence[float], most: int) -> tuple[Run, ...]:
-    """One run for all entries that hold the same frames, with the loss of the strongest."""
-    found: dict[tuple[int, int], float] = {}
-    for (slot, token), loss in zip(entries, risen, strict=True):
-        time, size = float(bank.times[0, slot, token]), float(bank.sizes[0, slot, token])
-        ends = round(time - (size - 1) / 2), round(time + (size - 1) / 2)
-        found[ends] = max(found.get(ends, 0.0), loss)
-    strongest = sorted(found.items(), key=lambda pair: -pair[1])[:most]
-    return tuple(Run(*ends, loss) for ends, loss in strongest if loss > 0)

@@ -83,6 +83,7 @@ def test_every_row_is_answered_once_by_any_number_of_workers(workers, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 def test_ten_thousand_random_texts_get_one_of_three_verdicts():
     draw = random.Random(0)
     rows = [row(Label("final_score" if kind == "number" else "label", kind, GOLD[kind])) for kind in KINDS]

@@ -165,7 +165,7 @@ def read(model: MALMM, tokens: Tensor, state: State | None, rows: Tensor, ids: T
 def run(arm: str, seed: int, size: Size, root: Path = RUNS) -> dict[str, Any]:
     """Trains an arm, asks it the held-out questions, and keeps what came out."""
     torch.set_num_threads(1)
-    place = root / f"seed-{seed}" / f"{arm.replace(': ', '-').replace(' ', '-')}.json"
+    place = root / f"seed-{seed}" / f"{_file(arm)}.json"
     if place.is_file():
         return json.loads(place.read_text())
     began = time.process_time()
@@ -178,7 +178,7 @@ def run(arm: str, seed: int, size: Size, root: Path = RUNS) -> dict[str, Any]:
     states = {name: None if whole[name] else banked(model, t, memory) for name, t in data["tokens"].items()}
     before = share(replies(model, data, states["held_out"], memory))
     ready = time.process_time()
-    learn(model, data, states["train"], memory, size, seed, root / f"seed-{seed}" / arm)
+    learn(model, data, states["train"], memory, size, seed, root / f"seed-{seed}" / _file(arm))
     right = replies(model, data, states["held_out"], memory)
     out = {"arm": arm, "seed": seed, "right": right, "accuracy": share(right), "training_free": before}
     out |= {
@@ -190,6 +190,10 @@ def run(arm: str, seed: int, size: Size, root: Path = RUNS) -> dict[str, Any]:
         save(model, root / f"seed-{seed}" / "malmm")
     place.write_text(json.dumps(out))
     return out
+
+
+def _file(arm: str) -> str:
+    return arm.replace(": ", "-").replace(" ", "-")
 
 
 def learn(model: MALMM, data: Any, state: State | None, memory: Memory, size: Size, seed: int, folder: Path) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from videre.errors import ConfigError
+from videre.errors import OK, SOME_FAILED, ConfigError, DataError
 from videre.types import Sample
 
 FILE = click.Path(path_type=Path)
@@ -30,6 +30,7 @@ EXTRAS = ("grounds", "folders", "answers", "bounds", "task", "part")
 @click.option("--batch", type=click.IntRange(1), default=16, show_default=True, help="Frames judged at once.")
 @click.option("--size-px", type=click.IntRange(16), default=448, show_default=True, help="Longest side of a frame.")
 @click.option("--device", help="cpu, cuda, ...; default: a GPU where there is one.")
+@click.option("--dedupe", is_flag=True, help="rows: keep the first of several rows with one id.")
 @click.option("--limit", type=click.IntRange(1), help="Label only the first so many questions.")
 @click.option("--retry-failed", is_flag=True, help="Label the questions that failed again.")
 @click.option("--new-run", is_flag=True, help="Start a new folder beside --out.")
@@ -52,7 +53,9 @@ def command(benchmark: str, annotations: Path | None, videos: Path | None, out: 
     from videre.methods.frame_selector import labels
     from videre.video.open import open_video
 
-    found = benchmarks.load(benchmark, annotations, {name: given.pop(name) for name in EXTRAS})
+    extras = {name: given.pop(name) for name in EXTRAS}
+    found, bad = _rows(annotations, given) if benchmark == "rows" and annotations else (None, [])
+    found = found or benchmarks.load(benchmark, annotations, extras)
     samples = sorted(found.samples[: given["limit"] or None], key=lambda sample: sample.video)
     labeller = _labeller(given)
     folder = jobs.new_folder(out) if given["new_run"] else out
@@ -61,9 +64,27 @@ def command(benchmark: str, annotations: Path | None, videos: Path | None, out: 
         samples, lambda: labeller, folder, card=labeller.card, find=_find(found, videos, samples), total=len(samples),
         open_video=partial(open_video, isolate=True), **settings,
     )  # fmt: skip
-    click.echo(f"videre: {outcome.message}", err=True)
+    unread = sum(row.get("parse_ok") is False for row in jobs.rows(folder)) if outcome.done else 0
+    told = [outcome.message, *([f"{unread} replies list no frame"] if unread else [])]
+    for line in [*told, *(str(error) for error in bad)]:
+        click.echo(f"videre: {line}", err=True)
     click.echo(folder)
-    raise SystemExit(outcome.exit_code)
+    raise SystemExit(outcome.exit_code or (SOME_FAILED if bad else OK))
+
+
+def _rows(annotations: Path, given: dict[str, Any]) -> tuple[Any, list[DataError]]:
+    """Rows of one's own that hold, and an error for each other one.
+
+    Raises:
+        DataError: none holds, or an id comes twice without --dedupe.
+    """
+    from videre.apps.benchmarks import Benchmark
+    from videre.data import rows
+
+    samples, bad = rows.split(annotations, dedupe=given["dedupe"])
+    if not samples:
+        raise bad[0] if bad else DataError(f"{annotations} holds no row")
+    return Benchmark("rows", samples), bad
 
 
 def _find(found: Any, videos: Path | None, samples: list[Sample]) -> Callable[[Sample], Path]:

@@ -51,6 +51,11 @@ def command(
         from videre import report as pages
 
         pages.write(records, report)
+    aside = max(
+        (step.inputs.get("damaged_files_set_aside", 0) for r in records for step in r.evidence.steps), default=0
+    )
+    if aside:
+        click.echo(f"videre: {aside} damaged files of the cache were set aside and made again", err=True)
     for record in records:
         click.echo(printing.as_json(record) if as_json else "\n".join(_lines(record)))
 

@@ -52,7 +52,9 @@ def selector(
         seconds, scored, cached = _scored(video, question, moments, scorer, size_px, cache)
         middle = time.perf_counter()
         chosen = strategy(scored, k)
-        inputs = {"scorer": scorer.name, "candidates": len(seconds), "cached": cached}
+        inputs: dict[str, JSON] = {"scorer": scorer.name, "candidates": len(seconds), "cached": cached}
+        if cache and cache.aside:
+            inputs["damaged_files_set_aside"] = cache.aside
         span = {"low": float(scored.scores.min()), "high": float(scored.scores.max())}
         steps = (
             Step("score", inputs, span, _ms(started, middle)),

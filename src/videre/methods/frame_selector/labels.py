@@ -65,13 +65,14 @@ class Labeller:
             "answer": sample.answer,
             "clip": [sample.clip.start_seconds, sample.clip.end_seconds] if sample.clip else None,
             "seconds": [float(t) for t in frames.seconds], "spatial": None, "temporal": None,
-            "captions": captions, "reply": None,
+            "captions": captions, "reply": None, "parse_ok": None,
         }  # fmt: skip
         if self.spatial:
             row["spatial"] = _rounded(self.spatial(frames, sample.question).scores)
         if self.temporal:
             row["reply"] = self.temporal.reply(captions, sample.question.text)
             row["temporal"] = _rounded(marks(row["reply"], len(captions)))
+            row["parse_ok"] = any(row["temporal"])
         return row | {"scores": mean(row["spatial"], row["temporal"])}
 
     def _seen(self, sample: Sample, video: Video, key: str) -> tuple[Frames, list[str]]:

@@ -238,10 +238,15 @@ def reading_loss(model: Any, batch: dict[str, torch.Tensor]) -> torch.Tensor:
     return torch.stack(losses).sum()
 
 
+def unread(kind: str) -> Seen:
+    """A reader that has not learned yet: a `transformer` or `cells`."""
+    return Seen(transformer_tower(), 48) if kind == "transformer" else Seen(Cells(96), 96)
+
+
 def reader(kind: str, steps: int, seed: int, out: Path) -> Seen:
     """A network that reads single frames, trained on videos of its own."""
     torch.manual_seed(seed)
-    model = Seen(transformer_tower(), 48) if kind == "transformer" else Seen(Cells(96), 96)
+    model = unread(kind)
     fit(model, Lots(single_frames, steps, seed), reading_loss, FitConfig(str(out), steps, lr=4e-3, seed=seed))
     return model.eval()
 

@@ -1,19 +1,22 @@
-"""T2Vid's claims in the generated world: does text on pages teach a model order in videos?
+"""T2Vid's claims in the generated world: do long texts on pages teach a model to follow long videos?
 
-The built-in model is first taught to read: single pages in the font of the package. From this reader every arm starts:
+The built-in model is first taught to read the world's names on pages (`t2vid_reader.py`); only its eye learns that.
+From this one reader every arm starts, and only its text side learns. A sample is a clip or a text with four questions:
 
-- video: clips with a question each;
-- mix: two thirds clips, one third pages: what happens in a clip, told in words, a page a thing, in order of time;
-- words: the same rows as mix, the text as words instead of pages;
-- tenfold: ten times the clips.
+- video: short clips of two or three things;
+- mix: two thirds short clips, one third long texts (16 to 32 lines, four to eight things), a page a line;
+- words: the same samples as mix, the texts as words of the prompt instead of pages;
+- tenfold: ten times the short clips.
 
-All are asked about held-out clips that are longer and hold more things than any that was trained on: order, first and
-last, at several numbers of frames. Questions and answers come from the world; what models are shown is pixels.
+All are asked about held-out videos three times as long, with six things: what came first, what last, and the order of
+two, at several numbers of frames. Questions and answers come from the world; what models are shown is pixels.
 
-Claims, held before any run: on order, first and last, the mix is above video alone; above the mix in words; not more
-than 0.02 below ten times the video. `holds` is where the whole interval lies above the threshold.
+Claims, held before any run: on the long videos at the most frames, the mix is above video alone; above the mix in
+words; not more than 0.02 below ten times the video. `holds` is where the whole interval lies above the threshold.
 
-    python results/t2vid.py [--smoke | --quick] [--seeds 0,1,2] [--json]
+    python results/t2vid.py --seed 0 [--arm mix]      one seed, or one arm of it; what is done is not done again
+    python results/t2vid.py --report                  writes t2vid.md and t2vid.json from all that is done
+    python results/t2vid.py --smoke [--json]          the machinery, in a minute; writes nothing
 """
 
 import argparse
@@ -27,24 +30,29 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+from videre import compat
 
-from videre.data import world
-from videre.methods.t2vid.face import Face
-from videre.methods.t2vid.layout import Style, pages
-from videre.methods.t2vid.render import pixels
-from videre.metrics.interval import bootstrap
-from videre.models import builtin, mllm
-from videre.train.answerer import Lesson, Schooling, train
-from videre.types import Frames, Question, Sample
-
+compat.need_hf()
 HERE = Path(__file__).parent
+sys.path[:0] = [str(HERE), str(HERE.parent / "recipes")]
+
+import builtin_language as language  # noqa: E402
+import numpy as np  # noqa: E402
+import t2vid_reader as reading  # noqa: E402
+import torch  # noqa: E402
+from t2vid_shown import PAGE, Batches, Encoder, asked, batch, film, long, short  # noqa: E402
+from torch import Tensor, nn  # noqa: E402
+from torch.nn import functional as F  # noqa: E402
+
+from videre.methods.t2vid.face import Face  # noqa: E402
+from videre.metrics.interval import bootstrap  # noqa: E402
+from videre.models import builtin, mllm  # noqa: E402
+from videre.train.fit import FitConfig, fit  # noqa: E402
+
+RUNS = HERE.parent / "runs" / "t2vid"
 FIRST_SEED = 91_000_000
-"""Clips of seed S start at FIRST_SEED + S * 100 000: no other training of this project uses them."""
-PAGE = Style(size_px=10, width_px=64, height_px=64, margin_px=2)
-KINDS = ("order", "first", "last")
-TRAINED = world.Config(seconds=4.0, things=(2, 3))
-ASKED = world.Config(seconds=12.0, things=(4, 5))
+"""Clips of seed S start at FIRST_SEED + S * 100 000, held-out ones 90 000 later: no other training uses them."""
+PARTS = 3
 ARMS = ("video", "mix", "words", "tenfold")
 CLAIMS = {
     "mix above video": ("mix", "video", 0.0),
@@ -55,194 +63,238 @@ CLAIMS = {
 
 @dataclass(frozen=True)
 class Size:
-    """How much of everything: pages to learn to read, rows of an arm, held-out clips, numbers of frames."""
+    """How much of everything: steps of reading, samples of an arm, held-out clips, numbers of frames."""
 
-    reading: int
-    rows: int
-    clips: int
-    frames: tuple[int, ...]
+    reading: int = 350
+    pages: int = 32
+    samples: int = 96
+    clips: int = 40
+    frames: tuple[int, ...] = (4, 8, 24)
+    short_frames: int = 8
     batch: int = 8
-    trained_frames: int = 8
+    lr: float = 5e-4
 
 
-SMOKE = Size(reading=4, rows=3, clips=2, frames=(2, 4), batch=2, trained_frames=4)
-QUICK = Size(reading=600, rows=150, clips=30, frames=(4, 8))
-FULL = Size(reading=20_000, rows=3000, clips=200, frames=(2, 4, 8, 16))
+SMOKE = Size(reading=2, pages=4, samples=6, clips=2, frames=(2, 4), short_frames=4, batch=2)
 
 
-def shown(clip: world.Clip, count: int) -> Frames:
-    """Evenly spread frames of a clip."""
-    every = clip.frame_seconds
-    return world.render(clip, every[np.linspace(0, len(every) - 1, count).round().astype(int)])
+@dataclass(frozen=True)
+class Told:
+    """A mean with its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
 
 
-def told(clip: world.Clip) -> list[str]:
-    """What happens in a clip, a text a thing, in order of time."""
-    return world.describe(clip).split(", then ")
+Load = Callable[[], mllm.TransformersMLLM]
 
 
-def printed(texts: Sequence[str], face: Face) -> Frames:
-    """Each text on a page of its own."""
-    grey = [pixels(page) for text in texts for page in pages(text, face, PAGE)]
-    return Frames(np.repeat(np.stack(grey)[:, None], 3, axis=1), np.arange(len(grey), dtype=np.float64))
+def at(folder: Path) -> Load:
+    """What loads a checkpoint as any other, ready to be trained."""
+    return partial(mllm.load, str(folder), device="cpu", dtype="float32")
 
 
-def questions(clip: world.Clip, kinds: Sequence[str]) -> list[Sample]:
-    """What the world asks about a clip."""
-    return world.questions(clip, kinds=kinds)
-
-
-def lesson(row: tuple[str, int], *, size: Size, face: Face) -> Lesson:
-    """A row of an arm as what is shown, asked and said: "video", "pages" or "words" of a seed's clip."""
-    kind, seed = row
-    clip = world.make(seed, TRAINED)
-    asked = questions(clip, KINDS)
-    one = asked[seed % len(asked)]
-    answer = str(one.answer)
-    if kind == "video":
-        return Lesson([shown(clip, size.trained_frames)], one.question, answer)
-    if kind == "pages":
-        return Lesson([printed(told(clip), face)], one.question, answer)
-    text = f"{'. '.join(told(clip))}. {one.question.text}"
-    return Lesson([], Question(text, one.question.options), answer)
-
-
-def reading(seed: int, *, face: Face) -> Lesson:
-    """A single page, and the text on it to say or one thing about it."""
-    clip = world.make(seed, world.Config(seconds=2.0, things=(1, 1)))
-    asked = questions(clip, ("colour", "shape", "direction"))
-    frames = [printed(told(clip), face)]
-    if seed % 2 or not asked:
-        return Lesson(frames, Question("Describe the video."), told(clip)[0])
-    one = asked[seed // 2 % len(asked)]
-    return Lesson(frames, one.question, str(one.answer))
-
-
-def rows_of(arm: str, size: Size, first: int) -> list[tuple[str, int]]:
-    """The rows of an arm: which clip, and how it is shown."""
+def samples(arm: str, size: Size, first: int) -> list[tuple[str, int]]:
+    """The samples of an arm: how each is shown, and its seed."""
     if arm in ("video", "tenfold"):
-        return [("video", first + n) for n in range(size.rows * (10 if arm == "tenfold" else 1))]
+        return [("video", first + n) for n in range(size.samples * (10 if arm == "tenfold" else 1))]
     way = "pages" if arm == "mix" else "words"
-    return [(way if n % 3 == 2 else "video", first + n) for n in range(size.rows)]
+    return [(way if n % 3 == 2 else "video", first + n) for n in range(size.samples)]
 
 
-def schooled(
-    start: Callable[[], Any], rows: Sequence[Any], show: Callable[[Any], Lesson], size: Size, out: Path
-) -> Path:
-    """The folder of the trained checkpoint."""
-    return train(start, rows, show, Schooling(batch=size.batch, lr=2e-4, save_steps=200, log_steps=20), out=out)
+def replies(model: nn.Module, rows: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
+    """Cross-entropy of each token to be said, and where it stands as `[N, 2]`: the row, the block."""
+    hidden = language.states(model, rows)[-1]
+    wanted = rows["label"] != -100
+    miss = F.cross_entropy(model.lm_head(hidden[wanted]).float(), rows["label"][wanted], reduction="none")
+    return miss, torch.stack([wanted.nonzero()[:, 0], rows["block"][wanted]], 1)
 
 
-def asked(folder: Path, size: Size, first: int) -> dict[str, list[int]]:
-    """By number of frames, 1 for each held-out question that is answered rightly."""
-    model = mllm.load(str(folder))
-    right: dict[str, list[int]] = {str(count): [] for count in size.frames}
-    for n in range(size.clips):
-        clip = world.make(first + n, ASKED)
-        for count in size.frames:
-            session = model.watch([shown(clip, count)])
-            marks = (session.choose(one.question).option == one.option for one in questions(clip, KINDS))
-            right[str(count)] += [int(mark) for mark in marks]
-    return right
+def packed(model: mllm.TransformersMLLM) -> nn.Module:
+    """The network with the attention that takes several questions at once."""
+    model.network.config.text_config._attn_implementation = "packed"
+    return model.network
 
 
-def groups(size: Size, first: int) -> list[int]:
-    """The clip of each held-out question."""
-    return [first + n for n in range(size.clips) for _ in questions(world.make(first + n, ASKED), KINDS)]
+def trained(start: Load, arm: str, size: Size, seed: int, out: Path) -> Path:
+    """The folder of an arm's checkpoint: its text side trained on each of its samples once."""
+    folder = out / "model"
+    if (folder / "config.json").is_file():
+        return folder
+    model = start()
+    network = packed(model)
+    for part in (network.model.vision_model, network.model.connector):
+        part.requires_grad_(False)
+    encoder = Encoder(model._loaded.prompter, Face(None, PAGE.size_px), size.short_frames)
+    batches = Batches(encoder, samples(arm, size, FIRST_SEED + 100_000 * seed), size.batch, seed)
+    settings = FitConfig(
+        str(out / "fit"), len(batches), lr=size.lr, seed=seed, bf16=True, log_steps=5, save_steps=100, resume=True
+    )
+    fit(network, batches, lambda m, parts: torch.cat([replies(m, rows)[0] for rows in parts]).mean(), settings)
+    network.config.text_config._attn_implementation = "sdpa"
+    network.save_pretrained(str(folder))
+    model.processor.save_pretrained(str(folder))
+    return folder
 
 
-def run(seed: int, size: Size, root: Path) -> dict[str, Any]:
-    """All arms of one seed; what was trained before is not trained again."""
-    first, face = FIRST_SEED + 100_000 * seed, Face(None, PAGE.size_px)
-    pages_to_read = [first + 50_000 + n for n in range(size.reading)]
-    reader = schooled(builtin_model, pages_to_read, partial(reading, face=face), size, root / f"seed-{seed}" / "reader")
-    found = {"reader": asked(reader, size, first + 90_000)}
-    for arm in ARMS:
-        place = root / f"seed-{seed}" / arm
-        show = partial(lesson, size=size, face=face)
-        folder = schooled(lambda: mllm.load(str(reader)), rows_of(arm, size, first), show, size, place)
-        found[arm] = asked(folder, size, first + 90_000)
-        print(
-            f"seed {seed}, {arm}: " + ", ".join(f"{k} frames {np.mean(v):.3f}" for k, v in found[arm].items()),
-            file=sys.stderr,
+@torch.inference_mode()
+def right(model: mllm.TransformersMLLM, clips: Sequence[Any], count: int) -> list[int]:
+    """1 for each question on the clips where the likeliest option is the true one, as `Session.choose` finds it."""
+    encoder, network = Encoder(model._loaded.prompter, Face(None, PAGE.size_px)), packed(model).eval()
+    drafts = [asked(clip) for clip in clips]
+    pairs = [[(draft.text, option) for draft in some for option in draft.options] for some in drafts]
+    rows = batch([encoder.packed([film(c, count)], of, end=False) for c, of in zip(clips, pairs, strict=True)])
+    with torch.autocast("cpu", torch.bfloat16):
+        miss, place = replies(network, rows)
+    said = -torch.zeros(len(clips), 1 + max(map(len, pairs))).index_put(tuple(place.T), miss, accumulate=True)
+    marks = []
+    for row, some in zip(said, drafts, strict=True):
+        shares = row[1:].split(
+            [len(draft.options) for draft in some] + [len(row) - 1 - sum(len(d.options) for d in some)]
         )
-    return {"seed": seed, "right": found, "groups": groups(size, first + 90_000)}
+        marks += [int(d.options[int(each.argmax())] == d.answer) for d, each in zip(some, shares, strict=False)]
+    return marks
 
 
-def builtin_model() -> Any:
-    """The built-in model's checkpoint, as any other."""
-    return mllm.load(str(builtin.FOLDER), dtype="float32")
+def measured(folder: Path, size: Size, seed: int) -> dict[str, list[int]]:
+    """Marks on the held-out long videos by number of frames, and on held-out short ones."""
+    model, first = at(folder)(), FIRST_SEED + 100_000 * seed + 90_000
+    groups = [range(s, min(s + size.batch, first + size.clips)) for s in range(first, first + size.clips, size.batch)]
+    made = {str(n): [m for g in groups for m in right(model, [long(s, PARTS) for s in g], n)] for n in size.frames}
+    return made | {"short": [m for g in groups for m in right(model, [short(s) for s in g], size.short_frames)]}
+
+
+def run(seed: int, arms: Sequence[str], size: Size, root: Path) -> None:
+    """Arms of one seed, and what they answer, a file an arm; what was done before is not done again."""
+    face = Face(None, PAGE.size_px)
+    reader = reading.teach(at(builtin.FOLDER), steps=size.reading, size=size.pages, face=face, out=root / "reader")
+    for arm in arms:
+        out = root / f"seed-{seed}" / arm
+        note = out / "right.json"
+        if note.is_file():
+            continue
+        folder = reader if arm == "reader" else trained(at(reader), arm, size, seed, out)
+        marks = measured(folder, size, seed)
+        out.mkdir(parents=True, exist_ok=True)
+        note.write_text(json.dumps(marks) + "\n", "utf-8")
+        print(f"seed {seed}, {arm}: " + ", ".join(f"{k} {np.mean(v):.3f}" for k, v in marks.items()), file=sys.stderr)
+
+
+def gathered(root: Path) -> list[dict[str, Any]]:
+    """What the arms that are done answered, for every seed."""
+    runs = []
+    for folder in sorted(root.glob("seed-*")):
+        notes = {arm: folder / arm / "right.json" for arm in ("reader", *ARMS)}
+        done = {arm: json.loads(note.read_text("utf-8")) for arm, note in notes.items() if note.is_file()}
+        runs.append({"seed": int(folder.name.removeprefix("seed-")), **done})
+    return runs
+
+
+def kinds(seed: int, size: Size, what: str) -> list[tuple[int, str]]:
+    """The clip and the kind of each question behind the marks of `measured`."""
+    first = FIRST_SEED + 100_000 * seed + 90_000
+    make = short if what == "short" else partial(long, parts=PARTS)
+    return [(s, draft.kind) for s in range(first, first + size.clips) for draft in asked(make(s))]
+
+
+def value(runs: Sequence[dict[str, Any]], size: Size, arms: tuple[str, str], what: str, kind: str = "") -> Told | None:
+    """The mean mark of an arm, less that of another if one is named, over all seeds that have both; by clip."""
+    numbers, clips = list[float](), list[int]()
+    ours, theirs = arms
+    for one in (run for run in runs if all(arm in run for arm in arms if arm)):
+        for at_, (clip, of) in enumerate(kinds(one["seed"], size, what)):
+            if not kind or of == kind:
+                numbers.append(float(one[ours][what][at_]) - (float(one[theirs][what][at_]) if theirs else 0.0))
+                clips.append(clip)
+    if not numbers:
+        return None
+    low, high = bootstrap(numbers, groups=clips)
+    return Told(float(np.mean(numbers)), low, high)
 
 
 def claims(runs: Sequence[dict[str, Any]], size: Size) -> dict[str, dict[str, Any]]:
-    """Differences at the largest number of frames, over all questions of all seeds, drawn by clip."""
-    made, at = {}, str(max(size.frames))
+    """What was claimed beforehand, on the long videos at the most frames."""
+    made = {}
     for name, (ours, theirs, threshold) in CLAIMS.items():
-        gains = [a - b for one in runs for a, b in zip(one["right"][ours][at], one["right"][theirs][at], strict=True)]
-        clips = [group for one in runs for group in one["groups"]]
-        low, high = bootstrap([float(gain) for gain in gains], groups=clips)
-        value = float(np.mean(gains))
-        made[name] = {"value": value, "low": low, "high": high, "threshold": threshold, "holds": low > threshold}
+        told = value(runs, size, (ours, theirs), str(max(size.frames)))
+        if told is not None:
+            made[name] = {**asdict(told), "threshold": threshold, "holds": told.low > threshold}
     return made
 
 
 def table(runs: Sequence[dict[str, Any]], size: Size) -> str:
-    """Accuracy by arm and number of frames, with intervals over clips."""
-    lines = [
-        "| arm | " + " | ".join(f"{count} frames" for count in size.frames) + " |",
-        "| --- |" + " --- |" * len(size.frames),
-    ]
-    clips = [group for one in runs for group in one["groups"]]
+    """Accuracy by arm: long videos by number of frames, by kind at the most frames, and short videos."""
+    most = str(max(size.frames))
+    views = {
+        **{f"long, {n} frames": (str(n), "") for n in size.frames},
+        **{f"{kind}, {most}": (most, kind) for kind in ("order", "first", "last")},
+        f"short, {size.short_frames} frames": ("short", ""),
+    }
+    lines = ["| arm | seeds | " + " | ".join(views) + " |", "| --- |" + " ---: |" * (1 + len(views))]
     for arm in ("reader", *ARMS):
-        cells = []
-        for count in size.frames:
-            marks = [float(mark) for one in runs for mark in one["right"][arm][str(count)]]
-            low, high = bootstrap(marks, groups=clips)
-            cells.append(f"{np.mean(marks):.3f} [{low:.3f}, {high:.3f}]")
-        lines.append(f"| {arm} | " + " | ".join(cells) + " |")
+        cells = [value(runs, size, (arm, ""), *view) for view in views.values()]
+        if any(cells):
+            done = sum(arm in run for run in runs)
+            lines.append(f"| {arm} | {done} | " + " | ".join(str(cell) for cell in cells) + " |")
     return "\n".join(lines)
 
 
-def written(runs: Sequence[dict[str, Any]], size: Size, what: str) -> dict[str, Any]:
-    """`results/t2vid.md` and its JSON."""
-    found = claims(runs, size)
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], cwd=HERE, capture_output=True, text=True
-    ).stdout.strip()
-    seeds = [one["seed"] for one in runs]
-    out = {"name": "t2vid", "claims": found, "seeds": seeds, "size": asdict(size), "what": what, "commit": commit}
+def report(root: Path, size: Size) -> dict[str, Any]:
+    """Writes `t2vid.json` and `t2vid.md`: the figures, and after them `t2vid_notes.md`, which says what they mean."""
+    runs = gathered(root)
+    found, seeds = claims(runs, size), [one["seed"] for one in runs]
+    told = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=HERE, capture_output=True, text=True)
+    commit = told.stdout.strip()
+    face = Face(None, PAGE.size_px)
+    read = reading.accuracy(at(root / "reader" / "model"), 400, face)
+    out = {"name": "t2vid", "claims": found, "seeds": seeds, "size": asdict(size), "reads": read, "commit": commit}
     (HERE / "t2vid.json").write_text(json.dumps(out, indent=1) + "\n", "utf-8")
-    told_claims = "\n".join(
-        f"- {name}: {c['value']:+.3f} [{c['low']:+.3f}, {c['high']:+.3f}], above {c['threshold']:+.2f}: "
-        f"{'holds' if c['holds'] else 'not shown'}" for name, c in found.items()
+    lines = "\n".join(
+        f"| {name} | {c['value']:+.3f} | {c['low']:+.3f} to {c['high']:+.3f} | {c['threshold']:+.2f} | "
+        f"{'yes' if c['holds'] else 'not shown'} |" for name, c in found.items()
     )  # fmt: skip
-    head = f"# T2Vid in the generated world ({what})\n\nSeeds {seeds}, commit {commit}."
-    text = f"{head}\n\n{table(runs, size)}\n\n{told_claims}\n"
-    (HERE / "t2vid.md").write_text(text, "utf-8")
+    head = (
+        "# T2Vid in the generated world\n\n"
+        f"`python results/t2vid.py --seed 0` (1, 2), then `--report`; commit {commit}, seeds {seeds}, {asdict(size)}.\n"
+        f"The reader names {read['colour']:.1%} of colours and {read['shape']:.1%} of shapes on 400 new pages.\n\n"
+        "| claim | difference | 95 % interval | must exceed | holds |\n| --- | ---: | ---: | ---: | --- |\n"
+    )
+    text = f"{head}{lines}\n\nShare of right answers, with 95 % intervals drawn by clip:\n\n{table(runs, size)}\n"
+    notes = HERE / "t2vid_notes.md"
+    (HERE / "t2vid.md").write_text(text + ("\n" + notes.read_text("utf-8") if notes.is_file() else ""), "utf-8")
     return out
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--smoke", action="store_true", help="the machinery, in a minute; writes nothing")
-    parser.add_argument("--quick", action="store_true", help="one seed, small")
-    parser.add_argument("--seeds", default="", help="default: 0,1,2; with --quick 0")
-    parser.add_argument("--out", type=Path, default=HERE.parent / "runs" / "t2vid")
+    parser.add_argument("--seed", type=int)
+    parser.add_argument("--arm", choices=("reader", *ARMS), action="append", help="default: all")
+    parser.add_argument("--report", action="store_true")
+    parser.add_argument("--smoke", action="store_true")
+    parser.add_argument("--out", type=Path, default=RUNS)
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
+    torch.set_num_threads(1)
     if given.smoke:
         with tempfile.TemporaryDirectory() as root:
-            runs = [run(0, SMOKE, Path(root))]
-        out = {"name": "t2vid", "claims": claims(runs, SMOKE), "seeds": [0]}
+            run(0, ("reader", *ARMS), SMOKE, Path(root))
+            runs = gathered(Path(root))
         print(table(runs, SMOKE))
-    else:
-        size = QUICK if given.quick else FULL
-        seeds = [int(s) for s in (given.seeds or ("0" if given.quick else "0,1,2")).split(",")]
-        runs = [run(seed, size, given.out / ("quick" if given.quick else "full")) for seed in seeds]
-        out = written(runs, size, "quick" if given.quick else "full")
+        found: dict[str, Any] = {"name": "t2vid", "claims": claims(runs, SMOKE), "seeds": [0]}
+    elif given.report:
+        found = report(given.out, Size())
         print((HERE / "t2vid.md").read_text("utf-8"))
+    elif given.seed is not None:
+        run(given.seed, given.arm or ("reader", *ARMS), Size(), given.out)
+        return
+    else:
+        parser.error("name a --seed to run, --report, or --smoke")
     if given.json:
-        print(json.dumps({"name": out["name"], "claims": out["claims"], "seeds": out["seeds"]}))
+        print(json.dumps({name: found[name] for name in ("name", "claims", "seeds")}))
 
 
 if __name__ == "__main__":

@@ -165,11 +165,13 @@ def test_the_twin_in_words_has_the_same_id_and_no_pictures():
 
 @pytest.fixture(scope="module")
 def parts():
-    sizes = {"synthetic": 10_100, "video": 20_100}
+    sizes = {"synthetic": 33_400, "video": 66_700}
     return {name: [TrainingRow(f"{name}{n}", "q", "a") for n in range(size)] for name, size in sizes.items()}
 
 
-@pytest.mark.parametrize(("count", "synthetic"), [(30_000, 10_000), (20_000, 6_667), (7, 2), (1, 0)])
+@pytest.mark.parametrize(
+    ("count", "synthetic"), [(30_000, 10_000), (60_000, 20_000), (100_000, 33_333), (7, 2), (1, 0)]
+)
 def test_mixes_have_exact_counts(parts, count, synthetic):
     shares = {"synthetic": 1, "video": 2}
     mixed = training_rows.mix(parts, shares, count=count, seed=3)

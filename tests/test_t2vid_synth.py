@@ -5,6 +5,7 @@ import io
 import json
 import random
 import tarfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -83,19 +84,19 @@ def test_a_stopped_run_goes_on_and_leaves_no_half_of_a_file(texts, tmp_path):
     run(texts, "-o", whole)
     read = long_texts.own(texts).texts
     settings = synth.Settings()
-    real, calls = synth._write, []
+    real, calls = Path.replace, []
 
-    for stop_at in range(1, 20, 3):
+    for stop_at in range(1, 21):  # the file is written and has not got its name yet
 
-        def stops(out, name, data, stop_at=stop_at):
-            calls.append(name)
+        def stops(path, target, stop_at=stop_at):
+            calls.append(path)
             if len(calls) == stop_at:
                 raise KeyboardInterrupt
-            return real(out, name, data)
+            return real(path, target)
 
         calls.clear()
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(synth, "_write", stops)
+            patch.setattr(Path, "replace", stops)
             todo, work = synth.items(read, settings), synth.work(torn, settings)
             with contextlib.suppress(KeyboardInterrupt):
                 jobs.run(todo, work, folder=torn, manifest={"part": 1}, quiet=True, force=True)
@@ -109,6 +110,14 @@ def test_a_stopped_run_goes_on_and_leaves_no_half_of_a_file(texts, tmp_path):
     assert contents(whole) == contents(torn)
     assert before
     assert all(p.stat().st_mtime_ns == time for p, time in before.items())
+
+
+@pytest.mark.parametrize("size", range(1, 10))
+def test_shards_of_any_size_hold_every_text_once(size):
+    texts = [long_texts.LongText(str(n), "a text", "What?", "It.") for n in range(10)]
+    shards = synth.items(texts, synth.Settings(media="webdataset", shard_samples=size))
+    assert [text for shard in shards for text in shard.payload] == texts
+    assert len({shard.key for shard in shards}) == len(shards) == -(-10 // size)
 
 
 def test_another_setting_or_text_changes_the_key_and_nothing_else_does(texts):

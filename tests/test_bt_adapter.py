@@ -1,10 +1,12 @@
 """The branch: what it does to a frozen pair, to the order of frames, to masks and to its own weights."""
 
+import numpy as np
 import pytest
 import torch
 
 import tiny_clip
 from videre.errors import ModelError
+from videre.evaluate import retrieval
 from videre.methods.bt_adapter import losses, mask
 from videre.methods.bt_adapter.adapter import Adapter, layers
 from videre.methods.bt_adapter.branch import BranchConfig
@@ -177,6 +179,16 @@ def test_any_number_of_frames(networks, frames):
     assert tokens.isfinite().all()
 
 
+def test_sixty_six_frames_are_thirty_three_pairs(networks):
+    made = adapter(networks["clip"])
+    single = videos(1, 33)
+    wanted = video_tokens(made.tower, made.branch, single)
+    for compat in ("none", "official"):  # At 66 the released code averages pairs and then takes 33 frames for 33.
+        found = video_tokens(made.tower, made.branch, single.repeat_interleave(2, 1), compat=compat)
+        for mine, theirs in zip(found, wanted, strict=True):
+            torch.testing.assert_close(mine, theirs, atol=1e-5, rtol=1e-5)
+
+
 def test_three_frames_are_not_taken_for_colours(networks):
     made = adapter(networks["clip"])
     clip = videos(1, 3)
@@ -243,3 +255,12 @@ def test_other_towers_are_refused(networks):
         Adapter(networks["clip"].text_model)
     with pytest.raises(ValueError, match="the tower has 6 layers"):
         Adapter(networks["clip"], BranchConfig(depth=7))
+
+
+def test_the_order_of_the_gallery_does_not_count():
+    rng = np.random.default_rng(0)
+    video, text = (np.round(rng.normal(size=(12, 4))).astype(np.float32) for _ in range(2))
+    shuffled = rng.permutation(12)
+    one, other = (retrieval(v, t)["text_to_video"] for v, t in ((video, text), (video[shuffled], text[shuffled])))
+    assert {k: share.percent for k, share in one.recall.items()} == {k: s.percent for k, s in other.recall.items()}
+    assert (one.median_rank, one.mean_rank) == (other.median_rank, other.mean_rank)

@@ -285,10 +285,19 @@ def test_the_recipes_can_be_read(name, tmp_path):
     assert told.fit.rates == pretrain.RATES
 
 
-def test_the_study_runs_end_to_end(tmp_path):
-    spec = importlib.util.spec_from_file_location("study", Path(__file__).parent.parent / "results" / "adapter.py")
-    study = sys.modules["study"] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(study)
+def study_of(name, monkeypatch):
+    """A script of results/ as a module."""
+    folder = Path(__file__).parent.parent / "results"
+    monkeypatch.syspath_prepend(str(folder))
+    spec = importlib.util.spec_from_file_location(name, folder / f"{name}.py")
+    made = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, name, made)
+    spec.loader.exec_module(made)
+    return made
+
+
+def test_the_studies_run_end_to_end(tmp_path, monkeypatch):
+    study = study_of("adapter", monkeypatch)
     size = study.Size(pair_steps=2, pair_batch=4, steps=2, batch=4, held_out=4)
     told = {arm: study.run(arm, 0, size, tmp_path)["right"] for arm in ("pair", "branch", "separate-st")}
     assert [right["time"][1] for right in told.values()] == [16, 16, 16]
@@ -297,3 +306,28 @@ def test_the_study_runs_end_to_end(tmp_path):
     assert set(report["arms"]) == {"frozen", "branch", "separate-st"}
     assert report["claims"]["frozen pair at chance on time"]["holds"]
     assert "| frozen | 1 |" in study.page(report)
+    chat = study_of("adapter_chat", monkeypatch)
+    for name, value in {"STEPS": 2, "BATCH": 4, "HELD_OUT": 2, "SIZE": size}.items():
+        monkeypatch.setattr(chat, name, value)
+    monkeypatch.setattr(study, "RUNS", tmp_path)
+    assert chat.run(0)["frame mean"] == {"motion": [2, 4], "order": [2, 4], "time": [4, 8]}
+    report = chat.report([0])
+    assert report["shares"]["pictures"]["count"] > 100
+    assert "| frame mean, time | 50.0% |" in chat.page(report)
+
+
+def test_signs_tell_what_frames_do_not(monkeypatch):
+    study = study_of("adapter", monkeypatch)
+    moving, still = study.scene(3, "motion"), study.scene(3, "still")
+    number = next(n for n in range(99) if len(study.scene(n).clip.things) == 1)
+    (one, first), (other, second) = study.signs(number)
+    assert {first, second} == {study.scene(number).caption, study.scene(number).backwards}
+    assert not torch.equal(one, other)
+    assert still.caption == still.backwards
+    size = study.Size()
+    forwards = study.video(moving, size)
+    turned = {tuple(frame.flatten().tolist()) for frame in forwards.flip(0)}
+    assert {tuple(frame.flatten().tolist()) for frame in forwards} == turned
+    grey = torch.tensor([150.0] * 3).view(1, 3, 1, 1) / 127.5 - 1
+    assert not ((forwards - grey).abs().amax(1) < 0.01).any()  # no video shows a mark
+    assert ((torch.stack([one, other]) - grey).abs().amax(1) < 0.01).flatten(1).any(1).all()

@@ -81,9 +81,9 @@ ARMS: dict[str, Memory] = {
     "windows: both": Memory(SLOTS, SLOTS),
 }
 """`tome in frames` keeps every frame and two tokens of each, the paper's way to use ToMe; it has no public road."""
-WINDOW_FRAMES = SLOTS + 1
-"""Arms named after windows learn from stretches of so many frames around the thing that is asked for, which fill the
-banks once: a step with query banks reads the Q-Former frame by frame, and whole videos would cost seven times as much.
+WINDOW_FRAMES = 4
+"""Arms named after windows learn from so many frames, the thing that is asked for among them and none to two frames
+after it: a step with query banks runs the Q-Former frame by frame, and whole videos would cost fifteen times as much.
 They are asked about whole videos as the others are."""
 
 
@@ -94,7 +94,7 @@ class Size:
     train: int = 150
     held_out: int = 60
     steps: int = 200
-    windows_steps: int = 400
+    windows_steps: int = 1000
     batch: int = 32
     lr: float = 1e-3
     watched: int = 3
@@ -203,7 +203,7 @@ def learn(model: MALMM, data: Any, state: State | None, memory: Memory, size: Si
         rows = rng.integers(0, size.train, size.batch)
         things = [asked(data["clips"]["train"][row]) for row in rows]
         chosen = [each[rng.integers(len(each))] for each in things]
-        after = rng.integers(0, WINDOW_FRAMES - 2, size.batch)
+        after = rng.integers(0, WINDOW_FRAMES - 1, size.batch)
         ends = [round(one.end_seconds + 0.25) + int(more) for one, more in zip(chosen, after, strict=True)]
         return {"rows": torch.as_tensor(rows), "ends": torch.tensor(ends), **told(chosen)}
 

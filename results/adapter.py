@@ -93,7 +93,7 @@ class Size:
 SMALL = Size(pair_steps=500, steps=200, held_out=80)
 LONG = Size(pair_steps=1400, steps=500)
 """Fixed after three seeds of `Size()` had motion right and order at 79 %: the pair's vectors of "the one then the
-other" and of its reverse lay at a cosine of 0.96 to 0.97 (motion: 0.44 to 0.68), and the seed with 0.96 was the best."""
+other" and of its reverse lay at a cosine of 0.96 to 0.97 (motion: 0.44 to 0.68), and the seed with 0.96 was best."""
 
 
 @dataclass(frozen=True)

@@ -1,115 +1,455 @@
-"""MSR-ViR end to end on every clip and question of a folder: parse, ground, answer, trace, report, replay.
+"""MSR-ViR's claims on films of small things: grounding, policies and reflection, with trained models that read pixels.
 
-    python results/reasoner.py --clips FOLDER [--limit N] [--out runs/reasoner]
+    python results/reasoner.py --smoke                 (a minute: the machinery, no claim)
+    python results/reasoner.py --minutes 8             (again and again until it prints its figures)
 
-FOLDER holds `clips.jsonl` (one clip a line: `file`, and `qa` with `question` and `options`) and the files themselves.
-All models are tiny and random, of the real classes (CLIP, OWLv2, Qwen3-VL): this shows that every step runs and that
-every trace replays to the last bit without a model. It says nothing about answers, and no claim of the paper is tested.
+Claims, thresholds and settings stand here and were written before the run. `holds` is computed from 95 % bootstrap
+intervals over films, questions of all seeds together. What is seeded is named in `reasoner.md`.
 """
 
 import argparse
 import json
-import sys
-import tempfile
+import random
+import subprocess
 import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import reasoner_films as films
+import reasoner_models as small
 import torch
-import transformers as tf
-from transformers.utils import logging
+from reasoner_page import page
 
-sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
-import tiny_clip
-import tiny_models
-from videre import report
-from videre.apps.grounding import selector
-from videre.ask import ask
-from videre.errors import VidereError
-from videre.methods.msr_vir.trace import replay
-from videre.models import mllm
-from videre.record import Record, dumps, from_row, to_row
-from videre.types import Question
+from videre import ask
+from videre.methods.msr_vir import preferences
+from videre.methods.msr_vir.cycle import State, Work
+from videre.methods.msr_vir.memory import KnownPlaces, KnownTimes, Memory
+from videre.methods.msr_vir.preferences import candidate
+from videre.methods.msr_vir.profile import DEFAULT
+from videre.methods.msr_vir.reasoner import Reasoner
+from videre.methods.msr_vir.recipe import read_recipe
+from videre.methods.msr_vir.scan import Scan
+from videre.methods.msr_vir.show import Showing
+from videre.metrics import grounding
+from videre.metrics.interval import bootstrap
+from videre.models import builtin, clip, detector, mllm, text
+from videre.types import Question, Sample, Span
 from videre.video.open import open_video
 
+HERE = Path(__file__).parent
+VERSION = 2
+ASKED_SEED, PAIRS_SEED, AGAIN_SEED, GRADED_SEED = 40_000_000, 41_000_000, 42_000_000, 43_000_000
+"""First films of: the questions by seed of the answerer; the 500 with pairs; the second cycle; the parser's tests."""
+FULL_SHOW = Showing(overview=small.OVERVIEW, overview_px=192)
+ARMS: dict[str, dict[str, Any]] = {
+    "grounded": {},
+    "equal frames": {"showing": replace(FULL_SHOW, equal=True)},
+    "without spatial": {"detector": None},
+    "raw question": {"detector": None, "by": "question"},
+    "without overview": {"showing": replace(FULL_SHOW, overview=0)},
+    "without prompt": {"showing": replace(FULL_SHOW, guide=False)},
+}
+GAINS: dict[str, tuple[str, str, str, float]] = {
+    "grounded above ungrounded at equal frames, answers": ("grounded", "equal frames", "right", 0.0),
+    "a policy above the raw question as the query, answers": ("without spatial", "raw question", "right", 0.0),
+    "a policy above the raw question as the query, IoU": ("without spatial", "raw question", "iou", 0.0),
+    "ablation: above without spatial": ("grounded", "without spatial", "right", 0.0),
+    "ablation: above without overview": ("grounded", "without overview", "right", 0.0),
+    "ablation: above without prompt": ("grounded", "without prompt", "right", 0.0),
+}
+"""Claim -> (ours, theirs, figure, margin): the mean of the paired differences lies above the margin."""
+BLIND_MARGIN = 0.10
 
-def detector(folder: Path) -> Path:
-    """A tiny random OWLv2."""
-    words = tiny_clip.tokenizer()
-    ids = {"vocab_size": len(words), "bos_token_id": words.bos_token_id, "eos_token_id": words.eos_token_id}
-    small = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2}
-    config = tf.Owlv2Config(
-        text_config={**small, **ids, "max_position_embeddings": 32, "pad_token_id": words.pad_token_id},
-        vision_config={**small, "image_size": 64, "patch_size": 16},
-        projection_dim=32,
+
+@dataclass(frozen=True)
+class Size:
+    """How much is done.
+
+    Attributes:
+        answerers: how many, each with films of its own to be asked about.
+        seeds: parsers that learn from the same pairs, in another order.
+        lessons: of an answerer.
+        clip_steps: of the CLIP pair.
+        detector_steps: of the detector.
+        parser_steps: of the parser's schooling, before any reflection.
+        asked: films with eight questions each, a seed.
+        pairs: questions whose policies are judged.
+        again: questions of the second cycle of reflection.
+        graded: films on which parsers are tested.
+    """
+
+    answerers: int = 1
+    seeds: int = 3
+    lessons: int = 1000
+    clip_steps: int = 150
+    detector_steps: int = 400
+    parser_steps: int = 220
+    asked: int = 15
+    pairs: int = 500
+    again: int = 80
+    graded: int = 15
+
+
+SMOKE = Size(seeds=1, lessons=24, clip_steps=4, detector_steps=4, parser_steps=30, asked=1, pairs=8, again=4, graded=1)
+DPO = {"beta": 0.1, "lr": 1e-4, "epochs": 1.0, "batch": 8, "rank": 0, "mean": False, "save_steps": 0}
+FIRST_ANSWERER = 10
+"""The seed of the first answerer; lower ones were used while the settings were sought."""
+REFLECTIONS: dict[str, dict[str, Any]] = {"reflection": {}, "negated": {"negate": True}, "all tie": {"margin": 1e9}}
+
+
+@dataclass
+class Study:
+    """Where parts are kept, and when to stop between two of them."""
+
+    size: Size
+    out: Path
+    stop_seconds: float
+
+    def kept(self, name: str, make: Callable[[], Any]) -> Any:
+        """What a part found: from its file, or made now.
+
+        Raises:
+            SystemExit: time is up.
+        """
+        path = self.out / f"{name}.json"
+        if not path.is_file():
+            if time.process_time() > self.stop_seconds:
+                raise SystemExit(f"stopped before {name}: run the same again")
+            start = time.process_time()
+            path.parent.mkdir(parents=True, exist_ok=True)
+            found = make()
+            path.write_text(json.dumps({"found": found, "cpu_seconds": time.process_time() - start}), "utf-8")
+        return json.loads(path.read_text("utf-8"))["found"]
+
+    def models(self) -> dict[str, str]:
+        """The folders of what finds, and of the parser before reflection."""
+        s, o = self.size, self.out
+        return {
+            "detector": self.kept("detector", lambda: str(small.spotter(o / "detector", s.detector_steps))),
+            "encoder": self.kept("clip", lambda: str(small.clip_pair(o / "clip", o / "detector", s.clip_steps))),
+            "parser": self.kept("parser", lambda: str(small.parser(o / "parser", steps=s.parser_steps))),
+        }
+
+    def answerer(self, seed: int) -> str:
+        """The folder of the answerer of a seed."""
+        out = self.out / f"answerer_{seed}"
+        return self.kept(
+            f"answerer_{seed}_made", lambda: str(small.answerer(out, lessons=self.size.lessons, seed=seed))
+        )
+
+    def finders(self) -> dict[str, Any]:
+        """The two modules behind one memory."""
+        found = self.models()
+        memory, folder = Memory(self.out / "found"), self.out / "features"
+        times = KnownTimes(Scan(clip.load(found["encoder"], device="cpu"), folder=folder), memory)
+        return {"grounder": times, "detector": KnownPlaces(detector.load(found["detector"], device="cpu"), memory)}
+
+
+def answering(study: Study, seed: int) -> dict[str, list[dict[str, Any]]]:
+    """Arm -> a row a question, for one answerer."""
+    samples = films.written(
+        range(ASKED_SEED + 1000 * seed, ASKED_SEED + 1000 * seed + study.size.asked), study.out / "v"
     )
-    tf.Owlv2ForObjectDetection(config).save_pretrained(folder)
-    tf.Owlv2Processor(tf.Owlv2ImageProcessor(size={"height": 64, "width": 64}), words).save_pretrained(folder)
-    return folder
-
-
-def told(clips: Path) -> dict[Path, list[Question]]:
-    """The questions of each clip."""
-    found: dict[Path, list[Question]] = {}
-    for line in (clips / "clips.jsonl").read_text("utf-8").splitlines():
-        row = json.loads(line)
-        for asked in row["qa"]:
-            question = Question(asked["question"], tuple(asked.get("options") or ()))
-            found.setdefault(clips / row["file"], []).append(question)
+    model, finders = seen(study.answerer(seed)), study.finders()
+    systems = {arm: asking(model, {**finders, **told}) for arm, told in ARMS.items()}
+    systems["blind"] = asking(ask.Blind(model), {**finders, **ARMS["equal frames"]})
+    found: dict[str, list[dict[str, Any]]] = {arm: [] for arm in systems}
+    for sample in samples:
+        with open_video(study.out / "v" / sample.video) as video:
+            for arm, answers in systems.items():
+                found[arm].append(row(sample, answers(video, sample.question)))
     return found
 
 
-def one_clip(path: Path, questions: list[Question], model: Any, select: Any, out: Path) -> dict[str, Any]:
-    """What came of one clip: how many answers, boxes, failed steps, and traces that replayed to the last bit."""
-    records: list[Record] = []
-    same = 0
-    for asked in questions:
-        with open_video(path, isolate=True) as video:
-            record = ask(video, asked, model=model, select=select, size_px=128)
-            records.append(from_row(json.loads(dumps(to_row(record)))))
-            same += not replay(records[-1], video).differences
-    report.write(records, out / f"{path.stem}.html")
-    with open(out / "traces.jsonl", "a", encoding="utf-8") as file:
-        file.writelines(dumps(to_row(record)) + "\n" for record in records)
-    steps = [step for record in records for step in record.evidence.steps]
-    notes = [step.name for step in steps if step.name.startswith("note:")]
-    boxes = sum(len(record.evidence.boxes) for record in records)
-    return {"questions": len(questions), "replayed": same, "boxes": boxes, "steps": len(steps), "notes": len(notes)}
+def seen(folder: str) -> Any:
+    """An answerer that chooses among options as the built-in model does."""
+    return builtin.Builtin(mllm.load(folder, device="cpu", dtype="float32"), builtin.familiar())
 
 
-def run(clips: Path, out: Path, limit: int | None) -> dict[str, Any]:
-    """Every clip, one after the other; a clip that fails is counted and said."""
-    torch.manual_seed(0)
-    torch.set_num_threads(1)
-    logging.disable_progress_bar()
-    out.mkdir(parents=True, exist_ok=True)
-    rows: dict[str, Any] = {}
-    with tempfile.TemporaryDirectory() as name:
-        root = Path(name)
-        eyes, finds = tiny_clip.build("clip", root / "clip"), detector(root / "owl")
-        model = mllm.load(str(tiny_models.build("qwen3_vl", root / "vlm")), device="cpu", answer_tokens=4)
-        select = selector(encoder=str(eyes), detector=str(finds), k=2, overview=2)
-        for path, questions in list(told(clips).items())[:limit]:
-            start = time.perf_counter()
-            try:
-                rows[path.name] = one_clip(path, questions, model, select, out)
-            except VidereError as error:
-                rows[path.name] = {"questions": len(questions), "replayed": 0, "error": str(error)}
-            rows[path.name]["seconds"] = round(time.perf_counter() - start, 1)
-            print(path.name, rows[path.name], flush=True)
-    total = {key: sum(row.get(key, 0) for row in rows.values()) for key in ("questions", "replayed", "boxes", "notes")}
-    return {"clips": len(rows), **total, "failed": [name for name, row in rows.items() if "error" in row]}
+def asking(model: Any, told: dict[str, Any]) -> Any:
+    """The whole system of an arm."""
+    return ask.system(model, Reasoner(**{"k": small.K, "showing": FULL_SHOW, **told}), size_px=None)
+
+
+def row(sample: Sample, answer: Any) -> dict[str, Any]:
+    """What one answer is worth."""
+    span = answer.evidence.spans[0]
+    return {
+        "id": sample.id, "video": sample.video, "kind": sample.kind, "right": answer.option == sample.option,
+        "span": [span.start_seconds, span.end_seconds],
+        "truth": [sample.spans[0].start_seconds, sample.spans[0].end_seconds],
+        "iou": span.iou(sample.spans[0]), "iop": sample.spans[0].overlap_seconds(span) / max(span.seconds, 1e-9),
+    }  # fmt: skip
+
+
+def recipe(study: Study, *, parser: str, seed: int = 0, questions: int = 500, **pairs: Any) -> Any:
+    """The recipe of `videre train parser` for one arm; the answerer is frozen."""
+    found = study.models()
+    return read_recipe({
+        "models": {**found, "parser": parser, "answerer": study.answerer(FIRST_ANSWERER), "device": "cpu"},
+        "data": {"rows": "", "videos": str(study.out / "v")},
+        "cycle": {"cycles": 1, "questions": questions, "judge": "frozen", "k": small.K, "overview": small.OVERVIEW},
+        "policies": {"count": 2, "temperature": 1.0, "max_tokens": 120, "seed": seed},
+        "pairs": pairs,
+        "dpo": {**DPO, "seed": seed},
+    })  # fmt: skip
+
+
+def openly(first: int, count: int, study: Study) -> list[Sample]:
+    """Questions without options, whose answers are words: what policies are judged by."""
+    samples = films.written(range(first, first - (-count // len(films.FORMS))), study.out / "v")[:count]
+    return [replace(s, question=Question(s.question.text)) for s in samples]
+
+
+class Here(Work):
+    """Films of our own need no process apart."""
+
+    def _open(self, sample: Sample) -> Any:
+        return open_video(Path(self.recipe.data.videos) / sample.video)
+
+
+def judged(study: Study) -> list[dict[str, Any]]:
+    """Every policy that the parser proposes for the questions, with its losses."""
+    work, samples = _judging(study)
+    state = State(study.models()["parser"], (study.answerer(FIRST_ANSWERER),))
+    return work.judgements(samples, work.proposals(samples, state), state.answerers)
+
+
+def _judging(study: Study) -> tuple[Here, list[Sample]]:
+    told = recipe(study, parser=study.models()["parser"], questions=study.size.pairs)
+    return Here(told, study.out / "pairs"), openly(PAIRS_SEED, study.size.pairs, study)
+
+
+def agreement(study: Study) -> dict[str, Any]:
+    """What `preferences.facts` tells where the reward is the IoU; and how losses and IoU go together."""
+    truth = {s.id: s.spans[0] for s in _judging(study)[1]}
+    rows = study.kept("judged", lambda: judged(study))
+    known = [{**r, "candidates": [_with_iou(c, truth[r["id"]]) for c in r["candidates"]]} for r in rows]
+    facts = preferences.facts(known, [])
+    drawn = [(c["loss"], c["probe"], c["bonus"]) for r in known for c in r["candidates"] if c["policy"]]
+    loss, probe, iou = np.array(drawn or [(0.0, 0.0, 0.0)]).T
+    signs = [_agree(r["candidates"]) for r in known]
+    per = [np.mean(s) for s in signs if s]
+    groups = [r["id"].split("_")[0] for r, s in zip(known, signs, strict=True) if s]
+    return {
+        **facts, "agree": float(np.mean(per)), "agree_interval": bootstrap(per, groups=groups, resamples=2000),
+        "rank_correlation_of_loss_and_iou": _ranked(loss, iou), "of_probe_and_iou": _ranked(probe, iou),
+    }  # fmt: skip
+
+
+def _with_iou(told: dict[str, Any], truth: Span) -> dict[str, Any]:
+    return {**told, "bonus": Span(*told["span"]).iou(truth) if told["span"] else 0.0}
+
+
+def _agree(told: Sequence[dict[str, Any]]) -> list[bool]:
+    """For each two policies whose IoU differs by 0.1 or more: whether the lower loss has the higher one."""
+    valid = [candidate(c) for c in told if c["policy"]]
+    return [
+        (a.loss + a.probe < b.loss + b.probe) == (a.bonus > b.bonus)  # type: ignore[operator]
+        for i, a in enumerate(valid) for b in valid[:i] if abs(a.bonus - b.bonus) >= 0.1
+    ]  # fmt: skip
+
+
+def _ranked(a: np.ndarray, b: np.ndarray) -> float:
+    """Spearman's rank correlation."""
+    return float(np.corrcoef(*(np.argsort(np.argsort(v)) for v in (a, b)))[0, 1])
+
+
+def reflected(study: Study, arm: str, seed: int) -> dict[str, str]:
+    """The parsers of an arm by cycle; the first cycle's judgements are shared, since all arms start from one parser."""
+    start, how = study.models()["parser"], REFLECTIONS[arm]
+    rows, (_, samples) = study.kept("judged", lambda: judged(study)), _judging(study)
+    first = Here(recipe(study, parser=start, seed=seed, questions=study.size.pairs, **how), study.out / f"{arm}_{seed}")
+    first.out.mkdir(parents=True, exist_ok=True)
+    learnt = {"1": first.taught(samples, rows, State(start, (study.answerer(FIRST_ANSWERER),)))}
+    if arm == "reflection":
+        told = recipe(study, parser=learnt["1"], seed=seed, questions=study.size.again, **how)
+        more = openly(AGAIN_SEED + 1000 * seed, study.size.again, study)
+        state = State(learnt["1"], (study.answerer(FIRST_ANSWERER),))
+        work = Here(told, study.out / f"{arm}_{seed}_again")
+        fresh = work.judgements(more, work.proposals(more, state), state.answerers)
+        learnt["2"] = work.taught(more, fresh, state)
+    return learnt
+
+
+def graded(study: Study, folder: str) -> list[dict[str, Any]]:
+    """A row a held-out question, for a parser that writes greedily; what is no policy is the whole film."""
+    samples = films.written(range(GRADED_SEED, GRADED_SEED + study.size.graded), study.out / "v")
+    finders, writer = study.finders(), text.load(folder, device="cpu")
+    strict = replace(DEFAULT, retries=0, rules=False)
+    model, path = seen(study.answerer(FIRST_ANSWERER)), study.out / "graded.jsonl"
+    known = {r["key"]: r for r in map(json.loads, path.read_text("utf-8").splitlines())} if path.exists() else {}
+    select = Reasoner(**finders, writer=writer, profile=strict, k=small.K, showing=FULL_SHOW)
+    found = []
+    for sample in samples:
+        policy = select.parsed(sample.question.text).policy
+        key = f"{sample.id}/{policy.id}"  # Parsers often agree: the same policy is followed and answered once.
+        if key not in known:
+            with open_video(study.out / "v" / sample.video) as video:
+                known[key] = {
+                    "key": key,
+                    **row(sample, ask.system(model, select, size_px=None)(video, sample.question)),
+                }
+            with open(path, "a", encoding="utf-8") as file:
+                file.write(json.dumps(known[key]) + "\n")
+        found.append(known[key])
+    return found
+
+
+def gain(ours: Sequence[float], theirs: Sequence[float], groups: Sequence[str], margin: float) -> dict[str, Any]:
+    """The mean of paired differences with its interval."""
+    apart = np.array(ours, float) - np.array(theirs, float)
+    low, high = bootstrap(apart, groups=groups, resamples=2000)
+    return {"value": float(apart.mean()), "low": low, "high": high, "threshold": margin, "holds": low > margin}
+
+
+def claims_of_answers(rows: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
+    """The claims on answers and grounding."""
+    groups = [r["video"] for r in rows["grounded"]]
+    told = {
+        name: gain([r[figure] for r in rows[ours]], [r[figure] for r in rows[theirs]], groups, margin)
+        for name, (ours, theirs, figure, margin) in GAINS.items()
+    }
+    for name, figure, least in (("mIoU", "iou", None), ("IoU@0.5", "iou", 0.5), ("IoP@0.5", "iop", 0.5)):
+        told[f"{name} above the best blind rule by 10 points"] = _above_blind(rows["grounded"], figure, least)
+    return told
+
+
+def _above_blind(rows: Sequence[dict[str, Any]], figure: str, least: float | None) -> dict[str, Any]:
+    def reached(values: Sequence[float]) -> list[float]:
+        return [v if least is None else float(v >= least) for v in values]
+
+    blind = {rule: reached(blindly(rows, rule, figure)) for rule in grounding.SPAN_RULES}
+    best = max(blind, key=lambda rule: float(np.mean(blind[rule])))
+    ours = reached([r[figure] for r in rows])
+    told = gain(ours, blind[best], [r["video"] for r in rows], BLIND_MARGIN)
+    return {**told, "rule": best, "ours": float(np.mean(ours)), "blind": float(np.mean(blind[best]))}
+
+
+def blindly(rows: Sequence[dict[str, Any]], rule: str, figure: str) -> list[float]:
+    """IoU or IoP of a rule that sees neither question nor video."""
+    span = grounding.SPAN_RULES[rule](films.CONFIG.seconds)
+    found = grounding.ground([span] * len(rows), [[r["truth"]] for r in rows])
+    return [float(v) for v in found[0 if figure == "iou" else 1]]
+
+
+def acc_gqa(rows: Sequence[dict[str, Any]]) -> list[float]:
+    """Whether each is answered right from a span that lies in the truth by half."""
+    return [float(r["right"] and r["iop"] >= 0.5) for r in rows]
+
+
+def claims_of_reflection(study: Study) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The claims on parsers, and the figures of each."""
+    start = study.models()["parser"]
+    before = study.kept("graded_start", lambda: graded(study, start))
+    told: dict[str, Any] = {}
+    figures = {"start": _figures([before])}
+    for arm, cycles in (("reflection", ("1", "2")), ("negated", ("1",)), ("all tie", ("1",))):
+        seeds = range(study.size.seeds if arm != "all tie" else 1)
+        made = [study.kept(f"{arm}_{s}_parsers", lambda s=s, arm=arm: reflected(study, arm, s)) for s in seeds]
+        for cycle in cycles:
+            after = [
+                study.kept(f"graded_{arm}_{s}_{cycle}", lambda m=m, c=cycle: graded(study, m[c]))
+                for s, m in zip(seeds, made, strict=True)
+            ]
+            figures[f"{arm}, cycle {cycle}"] = _figures(after)
+            mean = np.mean([acc_gqa(rows) for rows in after], axis=0).tolist()
+            told[arm + cycle] = gain(mean, acc_gqa(before), [r["video"] for r in before], 0.0)
+        if arm == "all tie":
+            same = made[0]["1"] == start
+            told["all tie1"] |= {"holds": same and told["all tie1"]["value"] == 0.0, "steps": 0 if same else None}
+    told["negated1"]["holds"] = told["negated1"]["high"] < 0
+    names = {
+        "reflection1": "one cycle of reflection raises Acc@GQA",
+        "reflection2": "two cycles of reflection raise Acc@GQA",
+        "negated1": "with the preference negated Acc@GQA falls",
+        "all tie1": "where all pairs tie no weight moves",
+    }
+    return {names[key]: value for key, value in told.items()}, figures
+
+
+def _figures(several: Sequence[Sequence[dict[str, Any]]]) -> dict[str, Any]:
+    return {
+        "Acc@GQA": [float(np.mean(acc_gqa(rows))) for rows in several],
+        "Acc@QA": [float(np.mean([r["right"] for r in rows])) for rows in several],
+        "mIoU": [float(np.mean([r["iou"] for r in rows])) for rows in several],
+        "IoP@0.5": [float(np.mean([r["iop"] >= 0.5 for r in rows])) for rows in several],
+    }
+
+
+def run(study: Study) -> dict[str, Any]:
+    """Everything, part by part."""
+    study.models()
+    begun(study)
+    answerers = range(FIRST_ANSWERER, FIRST_ANSWERER + study.size.answerers)
+    parts = [study.kept(f"answers_{s}", lambda s=s: answering(study, s)) for s in answerers]
+    rows = {arm: [r for part in parts for r in part[arm]] for arm in parts[0]}
+    facts = study.kept("agreement", lambda: agreement(study))
+    reflections, figures = claims_of_reflection(study)
+    return {
+        "name": "reasoner", "version": VERSION, "size": asdict(study.size), "dpo": DPO, "commit": commit(),
+        "claims": {**claims_of_answers(rows), **reflections},
+        "arms": {arm: _by_kind(some) for arm, some in rows.items()},
+        "grounding": {arm: _figures([rows[arm]]) for arm in ("grounded", "raw question")},
+        "facts": facts, "parsers": figures, "questions": len(rows["grounded"]), "cpu_seconds": _spent(study),
+    }  # fmt: skip
+
+
+def _by_kind(rows: Sequence[dict[str, Any]]) -> dict[str, float]:
+    kinds = sorted({r["kind"] for r in rows})
+    return {"all": _share(rows)} | {kind: _share([r for r in rows if r["kind"] == kind]) for kind in kinds}
+
+
+def _spent(study: Study) -> dict[str, int]:
+    """CPU seconds of each part; of a part that was stopped and gone on with, those of the last go."""
+    told = {path.stem: json.loads(path.read_text("utf-8")) for path in sorted(study.out.glob("*.json"))}
+    return {name: round(part["cpu_seconds"]) for name, part in told.items() if "cpu_seconds" in part}
+
+
+def _share(rows: Sequence[dict[str, Any]]) -> float:
+    return float(np.mean([r["right"] for r in rows]))
+
+
+def begun(study: Study) -> None:
+    """Returns where the folder is new or holds parts of these settings.
+
+    Raises:
+        SystemExit: it holds parts of others.
+    """
+    path, now = study.out / "begun.json", {"size": asdict(study.size), "dpo": DPO, "version": VERSION}
+    if path.is_file() and json.loads(path.read_text("utf-8")) != now:
+        raise SystemExit(f"{path} tells of other settings: take another --out")
+    path.write_text(json.dumps(now), "utf-8")
+
+
+def commit() -> str:
+    """The state of the code."""
+    done = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"], cwd=HERE, capture_output=True, text=True, check=False
+    )
+    return done.stdout.strip()
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--clips", type=Path, required=True)
-    parser.add_argument("--limit", type=int)
-    parser.add_argument("--out", type=Path, default=Path("runs/reasoner"))
-    options = parser.parse_args()
-    total = run(options.clips, options.out, options.limit)
-    print(json.dumps(total))
-    return 0 if total["replayed"] == total["questions"] and not total["failed"] else 1
+    parser.add_argument("--smoke", action="store_true")
+    parser.add_argument("--out", type=Path)
+    parser.add_argument("--minutes", type=float, default=1e9, help="of this process's work: no part is begun later")
+    given = parser.parse_args()
+    torch.set_num_threads(1)
+    random.seed(0)
+    size, name = (SMOKE, "reasoner-smoke") if given.smoke else (Size(), "reasoner")
+    study = Study(size, given.out or Path("runs") / name, 60 * given.minutes)
+    study.out.mkdir(parents=True, exist_ok=True)
+    found = run(study)
+    if not given.smoke:
+        (HERE / "reasoner.json").write_text(json.dumps(found, indent=1) + "\n", "utf-8")
+        (HERE / "reasoner.md").write_text(page(found), "utf-8")
+    print(json.dumps(found, indent=1))
+    return 0
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@
 14, 15             tests/test_msr_vir_replay.py (replay, two runs); here: one and two threads
 16 to 21, 23       tests/test_msr_vir_training.py
 22                 tests/test_msr_vir_training.py (blocks of questions, who learns and who judges)
-24, 25             tests/test_msr_vir_training.py (rewards, the loss of an answer); GRPO itself is not built
+24, 25             tests/test_msr_vir_training.py (rewards, GRPO with one reward for all, the loss of an answer)
 26, 27             here: numbered frames, three frame rates
 28                 tests/test_msr_vir_replay.py (licences); here: imports
 29                 tests/test_data_published.py (NExT-QA, STAR)

@@ -41,7 +41,7 @@ FIRST_OF_TOKENIZER = 30_000_000
 class Recipe:
     """All that decides the weights; the seed of lesson i of batch n is `first_seed + n * batch + i`."""
 
-    steps: int = 1000
+    steps: int = 800
     batch: int = 24
     width: int = 128
     layers: int = 4

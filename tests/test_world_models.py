@@ -19,8 +19,9 @@ RECIPES = Path(__file__).parent.parent / "recipes"
 
 @pytest.fixture
 def recipes(monkeypatch):
-    """Imports a recipe by name, and forgets it."""
+    """Imports a recipe or a study by name, and forgets it."""
     monkeypatch.syspath_prepend(str(RECIPES))
+    monkeypatch.syspath_prepend(str(RECIPES.parent / "results"))
     before = set(sys.modules)
     yield importlib.import_module
     for name in [n for n in set(sys.modules) - before if n.startswith("world_")]:
@@ -115,6 +116,42 @@ def test_qformer_model_is_trained_kept_and_read_by_the_house(recipes, tmp_path):
     with torch.no_grad():
         before, after = (recipe.loss(m, batch) for m in (recipe.network(settings, recipe.tokenizer()), model.network))
     assert after < 0.8 * before
+
+
+def test_area_is_the_share_of_pairs_in_the_right_order(recipes):
+    area = recipes("world_asked").area
+    rows = [{"helps": helps, "score": score} for helps, score in ((True, 2.0), (True, 0.0), (False, 1.0), (False, 0.0))]
+    assert area(rows) == (1 + 1 + 0 + 0.5) / 4
+    assert np.isnan(area(rows[:2]))
+
+
+def test_who_sees_less_is_told_less(recipes):
+    lessons, models = recipes("world_lessons"), recipes("world_models")
+    for task in ("list", "read"):
+        prompt = lessons.lesson(world.HELD_OUT_SEED, task).prompt
+        captions = [line for line in prompt.splitlines() if line[:1].isdigit()]
+        for keep in (0, 1):
+            left = [line for line in models.hidden(prompt, keep).splitlines() if line[:1].isdigit()]
+            assert len(left) == len(captions)
+            assert sum(not line.endswith(": nothing") for line in left) == keep
+        assert models.hidden(prompt, 99) == prompt
+
+
+def test_page_has_a_table_a_part_with_intervals(recipes):
+    rows = [{"kind": "named", "count": 100, "right": 0.5, "chance": 0.2}, {"kind": "other", "count": 3, "right": 1.0}]
+    model = {
+        "name": "clip",
+        "class": "CLIPModel",
+        "bytes": 2_000_000,
+        "cpu_seconds": 90.0,
+        "recipe": "x.py",
+        "key": "0",
+    }
+    part = {"rows": rows, "cpu_seconds": 6.0, "commit": "abc"}
+    page = recipes("world_page").page({"models": [model], "parts": {"clip": part}})
+    assert "| clip | `CLIPModel` | 2.0 | `python x.py` | 1.5 |" in page
+    assert "| named | 100 | 0.500 | 0.200 | 0.40 to 0.60 |" in page
+    assert "| other | 3 | 1.000 |  | 0.44 to 1.00 |" in page
 
 
 def test_comments_do_not_count_and_code_does(recipes, tmp_path):

@@ -1,0 +1,266 @@
+"""What each model of the world can and cannot do, on held-out seeds, beside chance and beside who sees less.
+
+    make world-models                                     trains the small models, some 25 minutes on one core
+    python results/world_models.py --part NAME            clip, detector, qformer, llm, chain, builtin, helps
+    python results/world_models.py                        every part that is not measured yet, then the page
+    python results/world_models.py --report               world_models.md and world_models.json of what was measured
+
+A part is kept in runs/world-models; delete its file to measure it again.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+HERE = Path(__file__).parent
+ROOT = HERE.parent
+sys.path[:0] = [str(ROOT / "recipes"), str(HERE)]
+
+import world_asked  # noqa: E402
+import world_clip  # noqa: E402
+import world_detector  # noqa: E402
+import world_lessons  # noqa: E402
+import world_llm  # noqa: E402
+import world_page  # noqa: E402
+import world_qformer  # noqa: E402
+from world_detected import measure as found  # noqa: E402
+
+from videre.apps import naming  # noqa: E402
+from videre.data import world  # noqa: E402
+from videre.methods.frame_selector.temporal import CAPTION, LIST, indices  # noqa: E402
+from videre.models import builtin, clip, detector, text  # noqa: E402
+from videre.types import Frames  # noqa: E402
+
+RUNS = ROOT / "runs"
+MODELS: dict[str, Any] = {"clip": world_clip, "detector": world_detector, "qformer": world_qformer, "llm": world_llm}
+Row = dict[str, Any]
+"""One kind: `count`, `right`, and where known `chance`, `blind` and others, as shares."""
+
+
+def folder(name: str) -> Path:
+    """The checkpoint of a small model, trained unless it is there."""
+    return MODELS[name].make(MODELS[name].Recipe(), RUNS / f"world-{name}")[0]
+
+
+def part_clip() -> list[Row]:
+    """Frames of one thing, as the recipe measures them; on an empty stage the same name is said of all."""
+    told = json.loads((folder("clip") / "measured.json").read_text("utf-8"))["measured"]
+    chances = {"name": told["chance"], "colour": 1 / 8, "shape": 1 / 6}
+    return [{"kind": k, "count": 480, "right": told[k], "chance": c, "blind": c} for k, c in chances.items()]
+
+
+def part_detector() -> list[Row]:
+    """Held-out frames; beside it a guess, a large box in the middle."""
+    seen = detector.load(str(folder("detector")), device="cpu")
+    told = found(seen, world_detector.picture)
+    guess = found(Middle(), world_detector.picture)
+    return [
+        {
+            "kind": kind,
+            "count": int(told["things"]) if kind != "nothing there" else 300,
+            "right": told[kind],
+            "blind": guess[kind],
+        }
+        for kind in ("named", "colour", "nothing there", "overlap")
+    ]
+
+
+class Middle:
+    """A detector that looks at nothing."""
+
+    def detect(self, frames: Frames, query: str) -> list[list[tuple[float, float, float, float, float]]]:
+        """The middle of every frame."""
+        side = frames.width_px
+        return [[(0.36 * side, 0.36 * side, 0.64 * side, 0.64 * side, 1.0)] for _ in frames.seconds]
+
+
+def part_qformer() -> list[Row]:
+    """Frames of clips and of stories, by task and kind; blind: the same of an empty stage."""
+    model = naming.model(f"ma-lmm:{folder('qformer')}#slots=0,answer_tokens=24", device="cpu")
+    told, blind = (world_qformer.measure(model, 240, blind=is_blind) for is_blind in (False, True))
+    chances = {
+        "ask presence": 1 / 2,
+        "ask count": 1 / 4,
+        "ask colour": 1 / 4,
+        "ask shape": 1 / 4,
+        "caption caption": 0.0,
+    }
+    return [
+        {"kind": kind, "count": n, "right": right / n, "chance": chances.get(kind, 0.5), "blind": blind[kind][1] / n}
+        for kind, (n, right) in sorted(told.items())
+    ]
+
+
+def part_llm() -> list[Row]:
+    """The three prompts; blind: every caption says "nothing"; one frame: all captions but one do."""
+    model = text.load(str(folder("llm")), device="cpu")
+    rows: dict[str, list[Any]] = defaultdict(list)
+    for one in world_llm.held_out(150):
+        rows[f"{one.task} {one.kind}"].append(one)
+    return [_read(model, kind, lessons) for kind, lessons in sorted(rows.items())]
+
+
+def _read(model: Any, kind: str, lessons: Sequence[Any]) -> Row:
+    def share(seen: Callable[[Any], str]) -> float:
+        said = [model.generate(seen(one), max_tokens=96) for one in lessons]
+        return float(np.mean([world_llm.is_right(a, b) for a, b in zip(lessons, said, strict=True)]))
+
+    chance = float(np.mean([1 / one.options if one.options else 0.0 for one in lessons]))
+    row = {"kind": kind, "count": len(lessons), "right": share(lambda one: one.prompt), "chance": chance}
+    if lessons[0].task == "parse":
+        return row
+    return row | {
+        "blind": share(lambda one: hidden(one.prompt, 0)),
+        "one frame": share(lambda one: hidden(one.prompt, 1)),
+    }
+
+
+def hidden(prompt: str, keep: int) -> str:
+    """A prompt whose captions but the first `keep` that show something say "nothing"."""
+    lines, left = [], keep
+    for line in prompt.split("\n"):
+        head, mark, shown = line.partition(": ")
+        if mark and head[:1].isdigit() and shown != "nothing":
+            line, left = (line, left - 1) if left else (f"{head}: nothing", 0)
+        lines.append(line)
+    return "\n".join(lines)
+
+
+def part_chain(count: int = 60) -> list[Row]:
+    """Frames of stories, described by the Q-Former model, listed by the text model; blind: empty stages."""
+    seeing = naming.model(f"ma-lmm:{folder('qformer')}#slots=0,answer_tokens=24", device="cpu")
+    reading = text.load(str(folder("llm")), device="cpu")
+    right: dict[str, list[bool]] = defaultdict(list)
+    for seed in range(world.HELD_OUT_SEED, world.HELD_OUT_SEED + count):
+        rng = np.random.default_rng([seed, 62])
+        told = world_lessons.story(seed, 4, world.EVENTS)
+        seconds = world_lessons.moments(rng, told, steps=(1.4, 2.4))
+        frames = [world.render(told.window(t, t), [t], 192) for t in seconds]
+        said = [seeing.generate(CAPTION, [Frames(f.pixels, np.zeros(1))]) for f in frames]
+        shown = "\n".join(f"{i}: {line}" for i, line in enumerate(said))
+        for sample in world.story_questions(told, kinds=("TN", "TP", "CW", "TC")):
+            acts = world_lessons.needed(told, sample)
+            truth = {
+                i for act in acts for i, t in enumerate(seconds) if act.span.start_seconds <= t < act.span.end_seconds
+            }
+            reply = reading.generate(LIST.format(count=len(said), captions=shown, question=sample.question.text))
+            chosen = set(indices(reply, len(said)))
+            right[str(sample.kind)].append(chosen == truth)
+    return [{"kind": k, "count": len(rows), "right": float(np.mean(rows))} for k, rows in sorted(right.items())]
+
+
+CHUNKS, STORIES = 5, 12
+"""The built-in model is asked in parts of a minute, each kept."""
+
+
+def part_builtin() -> list[Row]:
+    """Story questions to the built-in model, which was never shown a story."""
+    rows: dict[str, list[Any]] = defaultdict(list)
+    for number in range(CHUNKS):
+        for told in chunk(number):
+            rows[told["kind"]].append(told)
+    names = ("right", "chance", "shuffled", "one frame", "blind")
+    return [
+        {"kind": kind, "count": len(rows[kind])} | {n: float(np.mean([r[n] for r in rows[kind]])) for n in names}
+        for kind in world.STORY_KINDS
+    ]
+
+
+def chunk(number: int) -> list[Row]:
+    """What came of some of the stories, kept."""
+    place = RUNS / "world-models" / "builtin" / f"{number}.json"
+    if not place.is_file():
+        first = world.HELD_OUT_SEED + number * STORIES
+        rows = list(world_asked.stories(builtin.load(), STORIES, first=first))
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_text(json.dumps(rows) + "\n", "utf-8")
+    return json.loads(place.read_text("utf-8"))
+
+
+def part_helps(count: int = 200) -> list[Row]:
+    """Whether a frame that helps with a question scores above one that does not: area under the curve, chance 0.5."""
+    seeing = naming.model(f"ma-lmm:{folder('qformer')}#slots=0,answer_tokens=24", device="cpu")
+    scorers = {
+        "Q-Former": world_asked.truth_of(seeing),
+        "built-in": world_asked.truth_of(builtin.load()),
+        "CLIP": world_asked.likeness_of(clip.load(str(folder("clip")), device="cpu")),
+    }
+    told = {name: list(world_asked.helped(score, count)) for name, score in scorers.items()}
+    kinds = ["all", *sorted({row["kind"] for row in told["CLIP"]})]
+    return [_areas(kind, told) for kind in kinds]
+
+
+def _areas(kind: str, told: dict[str, list[Row]]) -> Row:
+    chosen = {name: [r for r in rows if kind in ("all", r["kind"])] for name, rows in told.items()}
+    areas = {name: world_asked.area(rows) for name, rows in chosen.items()}
+    row = {"kind": kind, "count": len(chosen["CLIP"]), "helpful": sum(r["helps"] for r in chosen["CLIP"])}
+    return row | areas | {"blind": world_asked.area(chosen["Q-Former"], "blind")}
+
+
+PARTS: dict[str, Callable[[], list[Row]]] = {
+    "clip": part_clip, "detector": part_detector, "qformer": part_qformer, "llm": part_llm, "chain": part_chain,
+    "builtin": part_builtin, "helps": part_helps,
+}  # fmt: skip
+
+
+def measured(name: str) -> dict[str, Any]:
+    """The rows of a part, kept."""
+    place = RUNS / "world-models" / f"{name}.json"
+    if not place.is_file():
+        started = time.process_time()
+        rows = PARTS[name]()
+        place.parent.mkdir(parents=True, exist_ok=True)
+        told = {"rows": rows, "cpu_seconds": round(time.process_time() - started, 1), "commit": commit()}
+        place.write_text(json.dumps(told, indent=1) + "\n", "utf-8")
+    return json.loads(place.read_text("utf-8"))
+
+
+def commit() -> str:
+    """The commit that is checked out; empty outside of a checkout."""
+    out = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False)
+    return out.stdout.strip()
+
+
+def models() -> list[Row]:
+    """What each small model is and what it cost."""
+    told = []
+    for name, module in MODELS.items():
+        place = folder(name)
+        cost = json.loads((place / "measured.json").read_text("utf-8"))["cpu_seconds"]
+        told.append({"name": name, "class": json.loads((place / "config.json").read_text())["architectures"][0],
+                     "bytes": (place / "model.safetensors").stat().st_size, "cpu_seconds": cost,
+                     "recipe": f"recipes/{module.__name__}.py", "key": place.name})  # fmt: skip
+    return told
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("--part", choices=PARTS)
+    parser.add_argument("--chunk", type=int, choices=range(CHUNKS), help="of the built-in part alone")
+    parser.add_argument("--report", action="store_true")
+    given = parser.parse_args()
+    if given.chunk is not None:
+        print(len(chunk(given.chunk)))
+        return
+    names = [given.part] if given.part else list(PARTS)
+    if given.report:
+        names = [name for name in PARTS if (RUNS / "world-models" / f"{name}.json").is_file()]
+    told = {name: measured(name) for name in names}
+    if given.part:
+        print(json.dumps(told[given.part]))
+        return
+    whole = {"models": models(), "parts": told}
+    (HERE / "world_models.json").write_text(json.dumps(whole, indent=1) + "\n", "utf-8")
+    (HERE / "world_models.md").write_text(world_page.page(whole), "utf-8")
+
+
+if __name__ == "__main__":
+    main()

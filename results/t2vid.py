@@ -132,7 +132,7 @@ def trained(start: Load, arm: str, size: Size, seed: int, out: Path) -> Path:
     encoder = Encoder(model._loaded.prompter, Face(None, PAGE.size_px), size.short_frames)
     batches = Batches(encoder, samples(arm, size, FIRST_SEED + 100_000 * seed), size.batch, seed)
     settings = FitConfig(
-        str(out / "fit"), len(batches), lr=size.lr, seed=seed, bf16=True, log_steps=5, save_steps=100, resume=True
+        str(out / "fit"), len(batches), lr=size.lr, seed=seed, bf16=True, log_steps=5, save_steps=30, resume=True
     )
     fit(network, batches, lambda m, parts: torch.cat([replies(m, rows)[0] for rows in parts]).mean(), settings)
     network.config.text_config._attn_implementation = "sdpa"

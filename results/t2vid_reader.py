@@ -134,7 +134,7 @@ def teach(load: Callable[[], Any], *, steps: int, size: int, face: Face, out: Pa
     for part in (reader.vision, reader.connector):
         part.requires_grad_(True)
     settings = FitConfig(
-        str(out / "fit"), steps, lr=4e-4, warmup=0.15, bf16=True, log_steps=20, save_steps=100, resume=True
+        str(out / "fit"), steps, lr=4e-4, warmup=0.15, bf16=True, log_steps=20, save_steps=50, resume=True
     )
     fit(reader, Batches(face, steps, size, seed=93_000_000), loss(before), settings)
     model.network.save_pretrained(str(folder))

@@ -23,13 +23,13 @@ import shutil
 import statistics
 import sys
 import tempfile
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from selftrain_page import page, report
 
 from videre.apps import star_run
 from videre.apps.starring import read
@@ -42,7 +42,6 @@ from videre.methods.video_star.export import Example
 from videre.methods.video_star.label import Label, Row
 from videre.methods.video_star.store import load_kept, load_rows, save_rows
 from videre.methods.video_star.verify import Verifier
-from videre.metrics.interval import bootstrap
 from videre.types import Question
 
 HERE = Path(__file__).parent
@@ -103,21 +102,6 @@ SAME = {
     "warm": ("cycle-1", "cycle-2/direct"),
 }
 """What an arm has in common with star, taken from there in place of asking the same model the same again."""
-CLAIMS: dict[str, tuple[str, str, str]] = {
-    "templates above the untouched base": ("templates", "base", ""),
-    "unverified above templates": ("unverified", "templates", ""),
-    "verified above unverified": ("star", "unverified", ""),
-    "cycle 1 above the untouched base": ("star:0", "base", ""),
-    "cycle 2 above cycle 1": ("star", "star:0", ""),
-    "rationalization helps where the direct yield is low": ("star", "direct", "far"),
-    "rationalization helps where the direct yield is high": ("star", "direct", "near"),
-    "verified above a stronger annotator's few": ("star", "annotator", ""),
-    "from the start above going on": ("star", "warm", ""),
-}
-"""Claim -> (arm, arm that it is to exceed, on which task) in held-out accuracy, after the last cycle or the one named;
-it holds where the 95 % interval of the paired difference lies above THRESHOLD. Beside these: more direct answers are
-kept in cycle 2 than in cycle 1."""
-THRESHOLD = 0.0
 
 
 @dataclass(frozen=True)
@@ -260,91 +244,6 @@ def said(told: Any, answerer: Any, video: str, question: str) -> str:
     return str(ask(show.videos / video, Question(question), model=answerer, select=show.select, size_px=show.size_px))
 
 
-def report(root: Path) -> dict[str, Any]:
-    """What the arms that were run say about the claims."""
-    told = [json.loads(path.read_text()) for path in sorted(root.glob("seed-*/*/arm.json"))]
-    by_arm = {arm: {str(one["seed"]): one for one in told if one["arm"] == arm} for arm in ARMS}
-    claims = {name: claim(by_arm, *about) for name, about in CLAIMS.items()}
-    stars = by_arm["star"].values()
-    grown = [b - a for one in stars for a, b in zip(one["direct"][0], one["direct"][-1], strict=True)]
-    claims["more direct answers are kept in cycle 2"] = _judged(grown)
-    return {"name": "selftrain", "weights": root.name, "claims": claims, "seeds": sorted({o["seed"] for o in told})} | {
-        "arms": by_arm
-    }
-
-
-def claim(by_arm: dict[str, Any], ours: str, theirs: str, task: str) -> dict[str, Any]:
-    """The paired difference of two arms on the same held-out questions of the same seeds; "" is every task."""
-    a, b = _marks(by_arm, ours), _marks(by_arm, theirs)
-    seeds = sorted(set(a) & set(b))
-    tasks = {seed: by_arm[ours.split(":")[0]][seed]["tasks"] for seed in seeds}
-    pairs = [pair for s in seeds for pair in zip(a[s], b[s], tasks[s], strict=True)]
-    return _judged([x - y for x, y, of in pairs if of == (task or of)])
-
-
-def _marks(by_arm: dict[str, Any], name: str) -> dict[str, list[float]]:
-    """Marks by seed of an arm after its last cycle, or after the one that is named: "star:0" is the first."""
-    arm, _, cycle = name.partition(":")
-    return {seed: one["marks"][int(cycle or -1)] for seed, one in by_arm[arm].items()}
-
-
-def _judged(differences: Sequence[float]) -> dict[str, Any]:
-    if not differences:
-        return {"value": None, "threshold": THRESHOLD, "holds": None}
-    low, high = bootstrap(list(differences))
-    mean = statistics.fmean(differences)
-    return {"value": mean, "low": low, "high": high, "threshold": THRESHOLD, "holds": low > THRESHOLD}
-
-
-def page(found: dict[str, Any]) -> str:
-    """The report as a page."""
-    lines = [*_head(found), "| arm | held-out accuracy after each cycle, by seed | near, far | rows by outcome |"]
-    lines += ["| --- | --- | --- | --- |"]
-    for arm, by_seed in found["arms"].items():
-        marks = "; ".join(", then ".join(f"{statistics.fmean(m):.2f}" for m in o["marks"]) for o in by_seed.values())
-        last = ", ".join(f"{_share(by_seed, task):.2f}" for task in TASKS) if by_seed else ""
-        lines.append(f"| {arm} | {marks or 'not run'} | {last} | {'; '.join(map(_outcomes, by_seed.values()))} |")
-    lines += ["", "| claim | difference | 95 % interval | holds |", "| --- | ---: | --- | --- |"]
-    for name, told in found["claims"].items():
-        if told["value"] is None:
-            lines.append(f"| {name} | | | not run |")
-            continue
-        interval = f"{told['low']:+.3f} to {told['high']:+.3f}"
-        lines.append(f"| {name} | {told['value']:+.3f} | {interval} | {'yes' if told['holds'] else '**no**'} |")
-    notes = HERE / "selftrain_notes.md"
-    return "\n".join(lines) + "\n" + ("\n" + notes.read_text("utf-8") if notes.is_file() else "")
-
-
-def _head(found: dict[str, Any]) -> list[str]:
-    return [
-        "# Video-STaR in the generated world",
-        "",
-        f"Made by `python results/selftrain.py --report` from the arms that were run, seeds {found['seeds']}, world",
-        f"version 1, built-in model {found['weights']}. Labels tell the colour, questions ask for colour and shape in",
-        "words that the model was not trained with; accuracy is the share of the two that answers on held-out clips",
-        "tell rightly. The last column lists what each cycle kept and turned down, then its direct answers by task.",
-        "Claims, threshold and settings stand in `selftrain.py` and `recipes/star_world.toml`, fixed before the runs.",
-        "",
-    ]
-
-
-def _share(by_seed: dict[str, Any], task: str) -> float:
-    """Accuracy on a task after the last cycle, over seeds."""
-    return statistics.fmean(
-        mark for o in by_seed.values() for mark, of in zip(o["marks"][-1], o["tasks"], strict=True) if of == task
-    )
-
-
-def _outcomes(one: dict[str, Any]) -> str:
-    """Rows by outcome after each cycle of an arm."""
-    return ", then ".join(map(_short, one["counts"]))
-
-
-def _short(counts: dict[str, dict[str, int]]) -> str:
-    direct = ", ".join(f"{task} {counts[task]['direct']} of {sum(counts[task].values())}" for task in TASKS)
-    return ", ".join(f"{number} {name}" for name, number in counts["all"].items() if number) + f" ({direct})"
-
-
 def _changes(arm: str, data: Path, seed: int, changes: tuple[str, ...]) -> list[str]:
     paths = [f'labels.file="{data}/table.jsonl"', f'labels.videos="{data}/videos"', f"fit.seed={seed}"]
     return [*paths, *ARMS[arm], *changes]
@@ -369,13 +268,13 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             for arm in ARMS:
                 run(arm, 0, Size(8, 4, 8, 4), Path(folder), ("fit.epochs=1.0", "fit.batch=2"))
-            print(json.dumps(report(Path(folder))["claims"]))
+            print(json.dumps(report(Path(folder), list(ARMS))["claims"]))
     elif given.seed is not None:
         for arm in [given.arm] if given.arm else ARMS:
             if not (place() / f"seed-{given.seed}" / arm / "arm.json").is_file():
                 run(arm, given.seed, Size(), place())
     elif given.report:
-        found = report(place())
+        found = report(place(), list(ARMS))
         (HERE / "selftrain.md").write_text(page(found))
         (HERE / "selftrain.json").write_text(json.dumps(found, indent=1) + "\n")
         print(json.dumps({key: found[key] for key in ("name", "claims", "seeds")}) if given.json else page(found))

@@ -106,3 +106,19 @@ def test_our_tokens_give_the_scores_of_java():
     plain, java = (dict(caption.captions(said, REFERENCES, tokens=tokens).scores) for tokens in ("plain", "java"))
     assert 0 < java.pop("METEOR") < 1
     assert java == pytest.approx(plain, abs=1e-12)
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
+def test_meteor_is_that_of_the_library_and_lies_in_its_interval():
+    pytest.importorskip("pycocoevalcap", reason=LIBRARY)
+    if shutil.which("java") is None:
+        pytest.skip("METEOR needs Java")
+    from pycocoevalcap.meteor.meteor import Meteor
+
+    texts = {item: [" ".join(caption.split(text)) for text in some] for item, some in REFERENCES.items()}
+    said = {"v1": ["a man cuts an onion"], "v2": ["dogs play"], "v3": [""]}
+    wanted, each = Meteor().compute_score(texts, {item: said[item] for item in texts})
+    score, (low, high) = caption._meteor(said, texts)
+    assert score == pytest.approx(wanted, abs=1e-12)
+    assert min(each) - 1e-12 <= low <= score <= high <= 1
+    assert caption._meteor(said, texts) == (score, (low, high))

@@ -28,10 +28,9 @@ Tokens = Literal["java", "plain"]
 
 @dataclass(frozen=True)
 class Captions:
-    """Corpus scores by name, and 95 % bootstrap intervals, drawn over items, of all of them but METEOR.
+    """Corpus scores by name, and their 95 % bootstrap intervals, drawn over items.
 
-    CIDEr weighs words by how rare they are in all references; these weights are kept in each draw. METEOR's corpus
-    score is no mean over items, and its counts stay inside its Java program.
+    CIDEr weighs words by how rare they are in all references; these weights are kept in each draw.
     """
 
     scores: Mapping[str, float]
@@ -76,7 +75,7 @@ def captions(
         mean, each = _scorer(module).compute_score(true, said)
         scores[name], intervals[name] = float(mean), bootstrap(np.asarray(each, dtype=np.float64))
     if java:
-        scores["METEOR"] = float(_scorer("meteor.meteor:Meteor").compute_score(true, said)[0])
+        scores["METEOR"], intervals["METEOR"] = _meteor(said, true)
     return Captions(scores, intervals)
 
 
@@ -101,6 +100,21 @@ def _bleu_counts(said: Mapping[str, Sequence[str]], true: Mapping[str, Sequence[
         closest = min(item["reflen"], key=lambda length: (abs(length - item["testlen"]), length))
         rows.append([item["testlen"], closest, *item["guess"], *item["correct"]])
     return np.array(rows, dtype=np.float64)
+
+
+def _meteor(said: Mapping[str, Sequence[str]], true: Mapping[str, Sequence[str]]) -> tuple[float, tuple[float, float]]:
+    """METEOR and its interval: its counts add up over items, and its program turns sums of them into scores."""
+    scorer = _scorer("meteor.meteor:Meteor")
+    rows = [[float(n) for n in scorer._stat(said[item][0], list(texts)).split()] for item, texts in true.items()]
+    counts = np.array(rows, dtype=np.float64)
+    sums = np.concatenate([counts.sum(axis=0)[None], _draws(len(counts)) @ counts])
+    line = "".join(f" ||| {' '.join(map(str, row))}" for row in sums)
+    with scorer.meteor_p as program:
+        program.stdin.write(f"EVAL{line}\n".encode())
+        program.stdin.flush()
+        values = [float(program.stdout.readline()) for _ in range(len(sums) + 1)]  # the last one is of all
+        program.kill()
+    return values[0], middle(np.array(values[1:-1]))
 
 
 def _draws(count: int, *, resamples: int = 1000) -> Float64[np.ndarray, "R N"]:

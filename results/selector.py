@@ -2,7 +2,8 @@
 
     python results/selector.py --smoke     (a minute: the machinery, no claim)
     python results/selector.py --quick     (one fresh seed, the per-frame layout)
-    python results/selector.py             (three seeds, both layouts)
+    python results/selector.py --frame     (three seeds, the per-frame layout)
+    python results/selector.py             (three seeds, both layouts; goes on from what --frame trained)
     python results/selector.py --alone     (also selectors of each kind of label alone: half as long again)
 
 Claims, thresholds and settings stand here and were written before the run. `holds` is computed from the 95 % interval
@@ -64,6 +65,9 @@ ALONE: Claims = {
 
 
 FRAME, QUERY, LESSON = Course("frame", 400), Course("query", 1500), network.Lesson()
+
+
+MODES = ("smoke", "quick", "frame", "alone")
 
 
 @dataclass(frozen=True)
@@ -218,17 +222,18 @@ def monotone(values: Sequence[float], *, rising: bool, slack: float = 0.02) -> b
 
 
 def part(seed: int, size: Size, folder: Path, clock: Clock) -> dict[str, Any]:
-    """All of one seed: arms and curves, kept in `found.json`."""
+    """All of one seed: arms and curves, kept in a file beside what was trained."""
     out = folder / str(seed)
     out.mkdir(parents=True, exist_ok=True)
     models, net = world(seed, size, out, clock), second(size, folder, clock)
     found = taught(models, seed, size, out, clock)
-    if not (out / "found.json").is_file():
+    path = out / f"found-{'-'.join(sorted(found)).replace(' ', '_')}.json"
+    if not path.is_file():
         told: dict[str, Any] = {"arms": measured(models, net, found, seed + 6, size)}
         for name, make in curves.CURVES.items():
             told[name] = make(models, seed + 7, size.held_out)
-        (out / "found.json").write_text(json.dumps(told), "utf-8")
-    return json.loads((out / "found.json").read_text("utf-8"))
+        path.write_text(json.dumps(told), "utf-8")
+    return json.loads(path.read_text("utf-8"))
 
 
 def run(size: Size, first: int, folder: Path, minutes: float) -> dict[str, Any]:
@@ -261,7 +266,8 @@ def begun(size: Size, folder: Path) -> None:
         SystemExit: it holds parts of other settings.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    path, now = folder / "size.json", json.dumps({"version": VERSION, **asdict(size)})
+    told = {name: value for name, value in asdict(size).items() if name not in ("seeds", "query", "alone")}
+    path, now = folder / "size.json", json.dumps({"version": VERSION, **told, "query": asdict(QUERY)})
     if path.is_file() and path.read_text("utf-8") != now:
         raise SystemExit(f"{folder} was begun with other settings: take another --keep")
     path.write_text(now, "utf-8")
@@ -339,6 +345,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--smoke", action="store_true")
     parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--frame", action="store_true", help="The per-frame layout only.")
     parser.add_argument("--alone", action="store_true", help="Also train on each kind of label alone.")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--seed", type=int, default=FIRST_SEED)
@@ -347,9 +354,9 @@ def main() -> None:
     given = parser.parse_args()
     torch.set_num_threads(1)
     name, size = ("smoke", SMOKE) if given.smoke else ("quick", QUICK) if given.quick else ("full", FULL)
-    size, name = (replace(size, alone=True), f"{name}-alone") if given.alone else (size, name)
+    size = replace(size, alone=size.alone or given.alone, query=None if given.frame else size.query)
     told = run(size, given.seed, given.keep or HERE.parent / "runs" / f"selector-{name}", given.minutes)
-    command = "python results/selector.py" + ("" if name == "full" else f" --{name}")
+    command = " ".join(["python results/selector.py", *(f"--{name}" for name in MODES if getattr(given, name))])
     if name == "full":
         (HERE / "selector.md").write_text(page(told, command), "utf-8")
         (HERE / "selector.json").write_text(json.dumps(told, indent=1) + "\n", "utf-8")

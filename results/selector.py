@@ -357,7 +357,7 @@ def main() -> None:
     size = replace(size, alone=size.alone or given.alone, query=None if given.frame else size.query)
     told = run(size, given.seed, given.keep or HERE.parent / "runs" / f"selector-{name}", given.minutes)
     command = " ".join(["python results/selector.py", *(f"--{name}" for name in MODES if getattr(given, name))])
-    if name == "full":
+    if name != "smoke":
         (HERE / "selector.md").write_text(page(told, command), "utf-8")
         (HERE / "selector.json").write_text(json.dumps(told, indent=1) + "\n", "utf-8")
     if given.json:

@@ -2,6 +2,7 @@
 
 import json
 import statistics
+import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,8 @@ SATURATES = ("merge32", "merge16", 0.05)
 
 def report(root: Path, arms: Sequence[str], *, write_to: Path | None = None) -> dict[str, Any]:
     """What the arms that were run say about the claims."""
-    read = [json.loads(path.read_text()) for path in sorted(root.glob("seed-*/*.json"))]
+    files = sorted(path for path in root.glob("seed-*/*.json") if path.name != "hours.json")
+    read = [json.loads(path.read_text()) for path in files]
     by_arm = {arm: {one["seed"]: one for one in read if one["arm"] == arm} for arm in arms}
     claims = {}
     for name, (ours, theirs, threshold) in CLAIMS.items():
@@ -35,11 +37,12 @@ def report(root: Path, arms: Sequence[str], *, write_to: Path | None = None) -> 
     more, fewer, most = SATURATES
     grown = difference(by_arm[more], by_arm[fewer], most)
     claims["the bank saturates"] = grown | {"holds": None if grown["high"] is None else grown["high"] < most}
-    found = {"name": "memory", "claims": claims, "arms": by_arm}
+    hours = [json.loads(path.read_text()) for path in sorted(root.glob("seed-*/hours.json"))]
+    found = {"name": "memory", "claims": claims, "arms": by_arm, "hours": hours}
     found["page"] = page(found)
     if write_to is not None:
         (write_to / "memory.md").write_text(found["page"])
-        kept = {key: found[key] for key in ("name", "claims", "arms")}
+        kept = {key: found[key] for key in ("name", "claims", "arms", "hours")}
         (write_to / "memory.json").write_text(json.dumps(kept, indent=1) + "\n")
     return found
 
@@ -61,14 +64,73 @@ def difference(ours: dict[int, Any], theirs: dict[int, Any], threshold: float) -
 
 def page(found: dict[str, Any]) -> str:
     """The report as a page."""
-    lines = ["| arm | right, by seed | mean | before training | slots | tokens read | memory a video |",
-             "| --- | --- | ---: | ---: | ---: | ---: | ---: |"]  # fmt: skip
+    runs = [one for by_seed in found["arms"].values() for one in by_seed.values()]
+    lines = [*HEAD.format(commit=commit(), seeds=sorted({one["seed"] for one in runs})).splitlines(), ""]
+    lines += ["| arm | right, by seed | mean | before training | slots | tokens read | memory a video |",
+              "| --- | --- | ---: | ---: | ---: | ---: | ---: |"]  # fmt: skip
     for arm, by_seed in found["arms"].items():
         lines.append(_row(arm, list(by_seed.values())))
     lines += ["", "| claim | difference | 95 % interval | must exceed | seeds | holds |",
               "| --- | ---: | --- | ---: | --- | --- |"]  # fmt: skip
     lines += [_claim(name, told) for name, told in found["claims"].items()]
+    lines += ["", *_watched(runs), "", *_hours(found["hours"]), "", *NOTES.strip().splitlines()]
+    if runs:
+        lines += ["", f"Settings: `{json.dumps(runs[0]['size'])}`."]
     return "\n".join(lines) + "\n"
+
+
+HEAD = """# MA-LMM in the generated world
+
+Made by `python results/memory.py --all`, `python results/memory_hours.py --seed S` and `python results/memory.py
+--report`; what is measured stands at the top of these files. Commit {commit}, seeds {seeds}. Right answers as shares,
+360 questions a seed, chance is 0.167. The language model gets 8 visual tokens in every arm. "Tokens read" is what the
+Q-Former's cross-attention sees at the last frame, "memory" the visual bank alone. Claims and their thresholds stand in
+`memory_report.py`, settings in `memory.py`; both were fixed before the run."""
+
+NOTES = ""
+"""What the figures show and what they do not; written after the run, beside them."""
+
+
+def commit() -> str:
+    """The commit that this runs from."""
+    told = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
+    return told.stdout.strip() or "unknown"
+
+
+def _watched(runs: Sequence[Any]) -> list[str]:
+    """How many replies of the public session were as those of the study."""
+    same, asked = (sum(one["watched"].get(key, 0) for one in runs) for key in ("same", "questions"))
+    return [f"Watched frame by frame by `MALMM.watch`, {same} of {asked} replies were right or wrong as in the table."]
+
+
+def _hours(told: Sequence[dict[str, Any]]) -> list[str]:
+    """The table of the long videos."""
+    if not told:
+        return ["`memory_hours.py` was not run."]
+    lines = ["Twelve hours, 20 slots, trained on minutes: a thing is found where the stretch that is named first by",
+             "`Watching.where` has both ends within two seconds of the thing's own.", "",
+             "| seed | frames | needle in the eighth hour | told | found | off by | other things told | found "
+             "| bank after 1 min, at the end | peak memory, end over 1 min |",
+             "| --- | ---: | --- | --- | --- | ---: | ---: | ---: | --- | ---: |"]  # fmt: skip
+    return lines + [_long(one) for one in told]
+
+
+def _long(one: dict[str, Any]) -> str:
+    needle = next(thing for thing in one["things"] if thing["needle"])
+    others = [thing for thing in one["things"] if thing is not needle]
+    sure = ["yes" if needle[key] else "**no**" for key in ("told", "found")]
+    off = "" if needle["off_seconds"] is None else f"{needle['off_seconds']:.1f} s"
+    counts = [f"{sum(thing[key] for thing in others)} of {len(others)}" for key in ("told", "found")]
+    banks = ", ".join(f"{size / 1024:.0f} KB" for size in one["bank_bytes"])
+    peak = f"{one['peak_kb'][1] / one['peak_kb'][0]:.3f}"
+    return "| " + " | ".join(
+        [str(one["seed"]), str(one["frames"]), clock(needle["shown_seconds"][0]), *sure, off, *counts, banks, peak]
+    ) + " |"  # fmt: skip
+
+
+def clock(seconds: float) -> str:
+    """Hours, minutes and seconds."""
+    return f"{int(seconds) // 3600}:{int(seconds) // 60 % 60:02d}:{int(seconds) % 60:02d}"
 
 
 def _row(arm: str, runs: list[Any]) -> str:

@@ -56,6 +56,7 @@ def test_a_tiny_checkpoint_trains_on_what_it_said(tmp_path, data, tiny_checkpoin
     records = list(rows(tmp_path / "out" / "cycle-2" / "direct"))
     assert {len(record["frames"]) for record in records} == {2}
     assert all(record["run"]["model"]["class"] == "SmolVLMForConditionalGeneration" for record in records)
+    assert json.loads((tmp_path / "out/cycle-2/model.json").read_text())["start"] == str(start)
     before, after = load_file(start / "model.safetensors"), load_file(Path(told["model"]) / "model.safetensors")
     assert any(not before[name].equal(after[name]) for name in before)
     assert len((tmp_path / "out" / "export-swift.jsonl").read_text().splitlines()) >= 4

@@ -16,7 +16,7 @@ from videre.data import world
 from videre.data.world.scene import COLOURS, DIRECTIONS, SHAPES, Clip, Config, Thing
 from videre.types import JSON, Frames, Question, Sample, Span, Video
 
-RADIUS = 0.115
+RADIUS = 0.055
 CONFIG = Config(seconds=48.0, fps=5, size_px=192, things=(len(COLOURS), len(COLOURS)))
 SCENE_SECONDS = (4.0, 8.0)
 ASKS = {
@@ -46,8 +46,8 @@ def film(seed: int) -> Clip:
 
 def _thing(rng: np.random.Generator, colour: str, ends: tuple[float, float]) -> Thing:
     direction, shape = str(rng.choice(list(DIRECTIONS))), str(rng.choice(list(SHAPES)))
-    lane, length = float(rng.uniform(0.13, 0.87)), float(rng.uniform(0.4, 0.7))
-    low = float(rng.uniform(0.13, 0.87 - length))
+    lane, length = float(rng.uniform(0.1, 0.9)), float(rng.uniform(0.4, 0.8))
+    low = float(rng.uniform(0.1, 0.9 - length))
     a, b = (low, low + length) if direction in ("right", "down") else (low + length, low)
     path = (a, lane, b, lane) if direction in ("left", "right") else (lane, a, lane, b)
     rgb = tuple(int(v) for v in np.clip(np.array(COLOURS[colour]) + rng.integers(-10, 11, 3), 0, 255))

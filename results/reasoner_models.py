@@ -176,8 +176,8 @@ class Lessons:
     """
 
     seed: int
-    equal: float = 0.25
-    without: float = 0.2
+    equal: float = 0.35
+    without: float = 0.25
 
     def __call__(self, row: int) -> Lesson:
         """What is shown, asked, and to be said."""
@@ -196,7 +196,7 @@ class Lessons:
 
 def answerer(out: Path, *, lessons: int, seed: int) -> Path:
     """The folder of the built-in model after lessons in these films; its eye stays as it is."""
-    how = Schooling(batch=8, lr=4e-4, seed=seed, bf16=True, frozen=("model.vision_model",), save_steps=25, log_steps=5)
+    how = Schooling(batch=12, lr=6e-4, seed=seed, bf16=True, frozen=("model.vision_model",), save_steps=25, log_steps=5)
     return school.train(builtin.load, range(lessons), Lessons(seed), how, out=out)
 
 

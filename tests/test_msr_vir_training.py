@@ -15,7 +15,7 @@ from tiny_models import CHATML, TEXT, build, tokenizer
 from videre.apps import cli
 from videre.data.world.sample import SAMPLE
 from videre.errors import ConfigError, ModelError
-from videre.methods.msr_vir import dpo, grpo, preferences
+from videre.methods.msr_vir import dpo, grpo, preferences, training
 from videre.methods.msr_vir.cycle import learns
 from videre.methods.msr_vir.dpo import DPO, log_probability, preference_loss, trained, with_reference
 from videre.methods.msr_vir.grpo import GRPO
@@ -287,6 +287,56 @@ def test_blocks_follow_one_another_and_each_answerer_judges_what_it_did_not_lear
         assert learns("all", place)
 
 
+def test_answerer_and_parser_take_turns_on_the_same_block_and_the_next_begins_where_the_last_ended(
+    tmp_path, monkeypatch
+):
+    said = []
+
+    class Acts:
+        """The four parts of a cycle, as a diary."""
+
+        def __init__(self, recipe, out):
+            self.out = out
+
+        def proposals(self, samples, state):
+            said.append(("proposed by", state.parser, [s.id for s in samples]))
+            return {}
+
+        def schooled(self, samples, offered, state):
+            said.append(("answerers learn", state.answerers, [s.id for s in samples]))
+            return tuple(f"{name}+" for name in state.answerers)
+
+        def judgements(self, samples, offered, answerers):
+            said.append(("judged by", answerers, [s.id for s in samples]))
+            return []
+
+        def taught(self, samples, rows, state):
+            said.append(("parser learns", state.parser, [s.id for s in samples]))
+            return f"{state.parser}+"
+
+    rows = [{"id": str(i), "video": "clip.mp4", "question": "why?", "answer": "so"} for i in range(12)]
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    monkeypatch.setattr(training, "Work", Acts)
+    monkeypatch.setattr(training.text, "load", lambda name, **_: said.append(("kept", name)))
+    monkeypatch.setattr(training, "saved", lambda parser, folder: None)
+    for cycle in range(2):
+        (tmp_path / "out" / f"cycle_{cycle}").mkdir(parents=True)
+    told = {
+        "models": {"parser": "p", "answerer": "a", "encoder": "e"},
+        "data": {"rows": str(tmp_path / "rows.jsonl"), "videos": "v"},
+        "cycle": {"cycles": 2, "questions": 6, "judge": "cache"},
+    }
+    training.train(told, tmp_path / "out")
+    first, second = ([str(i) for i in block] for block in (range(6), range(6, 12)))
+    assert said == [
+        ("proposed by", "p", first), ("answerers learn", ("a",), first), ("judged by", ("a+",), first),
+        ("parser learns", "p", first),
+        ("proposed by", "p+", second), ("answerers learn", ("a+",), second), ("judged by", ("a++",), second),
+        ("parser learns", "p+", second),
+        ("kept", "p++"),
+    ]  # fmt: skip
+
+
 class Ignores:
     """An answerer whose loss hangs on the answer alone."""
 
@@ -430,9 +480,18 @@ def test_a_parser_is_trained_by_command_and_a_killed_training_ends_in_the_same_b
     monkeypatch.setattr(dpo, "preference_loss", dies)
     assert by_command(recipe, tmp_path / "killed").exit_code != 0
     assert not (tmp_path / "killed" / "parser").exists()
+    still = {path: path.read_bytes() for path in frozen_while_the_parser_learns(recipe.parent, tmp_path / "killed")}
     monkeypatch.setattr(dpo, "preference_loss", real)
     assert by_command(recipe, tmp_path / "killed").exit_code == 0
     assert weights(tmp_path / "killed") == weights(tmp_path / "whole")
+    assert len(still) == 5
+    assert all(path.read_bytes() == before for path, before in still.items())
+
+
+def frozen_while_the_parser_learns(models, out):
+    """The files of both answerers, of the base that they came from, of the encoder and of the parser at the start."""
+    own = [out / "cycle_0" / f"answerer_{fold}" / "model" for fold in "ab"]
+    return [folder / "model.safetensors" for folder in (*own, models / "vlm", models / "clip", models / "text")]
 
 
 def test_questions_that_all_tie_move_no_weight(recipe, tmp_path):

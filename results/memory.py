@@ -35,6 +35,7 @@ from torch import Tensor, nn
 sys.path.insert(0, str(Path(__file__).parent))
 from memory_model import (
     QUERIES,
+    WORDS,
     Lots,
     Schooling,
     ids_of,
@@ -49,6 +50,7 @@ from memory_model import (
 from memory_report import report
 from memory_world import Minute, asked, decoded, minute
 
+from videre.data.world.scene import Thing
 from videre.methods.ma_lmm import bank as banks
 from videre.methods.ma_lmm.bank import Bank
 from videre.methods.ma_lmm.loading import save
@@ -65,20 +67,20 @@ SLOTS = 8
 ARMS: dict[str, Memory] = {
     "none": Memory(0, 0),
     "fifo": Memory(SLOTS, 0, reduce=banks.fifo),
-    "uniform": Memory(SLOTS, 0, reduce=banks.uniform),
-    "pool": Memory(1, 0, reduce=banks.pool),
-    "tome": Memory(SLOTS, 0, reduce=banks.tome),
     "merge": Memory(SLOTS, 0),
-    "plain": Memory(SLOTS, 0, reduce=banks.compress_plainly),
+    "pool": Memory(1, 0, reduce=banks.pool),
+    "uniform": Memory(SLOTS, 0, reduce=banks.uniform),
+    "tome": Memory(SLOTS, 0, reduce=banks.tome),
+    "tome in frames": Memory(1, 0, reduce=banks.concatenate),
     "merge2": Memory(2, 0),
-    "merge4": Memory(4, 0),
     "merge16": Memory(16, 0),
     "merge32": Memory(32, 0),
-    "concatenate": Memory(1, 0, reduce=banks.concatenate),
-    "tome in frames": Memory(1, 0, reduce=banks.concatenate),
-    "windows: visual": Memory(SLOTS, 0),
     "windows: query": Memory(0, SLOTS),
     "windows: both": Memory(SLOTS, SLOTS),
+    "windows: visual": Memory(SLOTS, 0),
+    "concatenate": Memory(1, 0, reduce=banks.concatenate),
+    "plain": Memory(SLOTS, 0, reduce=banks.compress_plainly),
+    "merge4": Memory(4, 0),
 }
 """`tome in frames` keeps every frame and two tokens of each, the paper's way to use ToMe; it has no public road."""
 WINDOW_FRAMES = 4
@@ -232,13 +234,22 @@ def replies(model: MALMM, data: Any, state: State | None, memory: Memory) -> lis
     rows = torch.tensor([v for v, clip in enumerate(clips) for _ in asked(clip)])
     things = [one for clip in clips for one in asked(clip)]
     seen = read(model, tokens, state, rows, ids_of([one.colour for one in things]), memory)
-    said = iter([_said(model, seen[i : i + 1], question(one)) == one.shape for i, one in enumerate(things)])
+    said = iter([word == one.shape for word, one in zip(_said(model, seen, things), things, strict=True)])
     return [[int(next(said)) for _ in asked(clip)] for clip in clips]
 
 
-def _said(model: MALMM, seen: Tensor, text: str) -> str:
-    prompt = model.voice.prompt(model.projected(seen), text)
-    return model.voice.said(model.voice.reply(prompt, model.settings.writing)[0])
+def _said(model: MALMM, seen: Tensor, things: list[Thing]) -> list[str]:
+    """The replies, greedily, two words at most; all prompts have one length, so they are written as one batch."""
+    language, table = model.network.language_model, model.network.language_model.get_input_embeddings()
+    prompt = torch.cat([model.projected(seen), table(ids_of([one.colour for one in things]))], 1)
+    written: list[Tensor] = []
+    for _ in range(2):
+        written.append(language(inputs_embeds=prompt, logits_to_keep=1, use_cache=False).logits[:, -1].argmax(-1))
+        prompt = torch.cat([prompt, table(written[-1])[:, None]], 1)
+    end = WORDS.index("</s>")
+    rows = torch.stack(written, 1).tolist()
+    ends = [row[: row.index(end)] if end in row else row for row in rows]
+    return [model.voice.said(reply) for reply in ends]
 
 
 def public(model: MALMM, data: Any, right: list[list[int]], size: Size) -> dict[str, int]:

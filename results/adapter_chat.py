@@ -209,6 +209,9 @@ def page(told: dict[str, Any]) -> str:
         "Made by `python results/adapter_chat.py --report`; what is measured stands at the top of that file. Shares of",
         f"right answers of two, 95 % intervals over all answers of seeds {told['seeds']}. Chance is 50 %.",
         "",
+        "Of pair and branch, the settings are those that `results/adapter.md` calls first; the chat model takes",
+        f"{told['steps']} steps of {BATCH} pictures. A row without three seeds is a first look and no claim.",
+        "",
         "| way of seeing, questions on | right | interval | answers |",
         "| --- | --- | --- | --- |",
     ]

@@ -284,7 +284,7 @@ class TestTable:
         meta = {"v": {"eval_dim": {"action": {"type": "a very long name of an aspect of action"}}}}
         lines = score("tempcompass", TEMPCOMPASS, meta_info=meta)[1].split("\n")
         (fine,) = [line for line in lines if "fine-grained" in line]
-        assert fine.endswith("aspect of action   100.00")
+        assert fine.endswith("aspect of action   100.00   [20.65, 100.00]")
 
     def test_saliency_of_another_length_is_noted(self, score):
         short = {**GUESS, "pred_saliency_scores": [0.5, 0.1]}

@@ -6,6 +6,7 @@ import pytest
 from click.testing import CliRunner
 
 from videre.apps import scoring
+from videre.apps.catalog import BENCHMARKS
 from videre.apps.cli import cli
 from videre.metrics import extractors, tempcompass, text
 
@@ -41,6 +42,12 @@ def test_nextgqa_prints_a_table_with_blind_baselines(shared):
     assert "  middle_point        4.91     26.44" in done.stdout
 
 
+@pytest.mark.parametrize("group", ["score", "eval"])
+def test_no_line_of_the_list_of_commands_is_cut(group):
+    shown = CliRunner().invoke(cli, [group, "--help"], terminal_width=80).output
+    assert "..." not in shown.partition("Commands:")[2].replace("`videre eval BENCHMARK ...`", "")
+
+
 def test_a_missing_file_is_named():
     done = CliRunner().invoke(cli, ["score", "retrieval", "gone.npy"])
     assert "gone.npy" in str(done.exception)
@@ -51,3 +58,8 @@ def test_names_of_rules_are_those_of_metrics():
     assert list(scoring.MATCHES) == list(text.MATCHES)
     assert list(scoring.RULES) == list(extractors.RULES)
     assert list(scoring.TASKS) == list(tempcompass.TASKS)
+
+
+def test_an_unknown_benchmark_is_told_all_there_are():
+    done = CliRunner().invoke(cli, ["eval", "nope"])
+    assert all(name in str(done.exception) for name in BENCHMARKS)

@@ -9,6 +9,7 @@ import click
 
 from videre.apps import comparing, showing
 from videre.apps.answering import Settings, model_options
+from videre.apps.catalog import BENCHMARKS
 from videre.apps.plan import Plan
 
 FILE = click.Path(path_type=Path, dir_okay=False)
@@ -24,9 +25,9 @@ class _Eval(click.Group):
         return super().resolve_command(ctx, args if args[0] in self.commands else ["run", *args])
 
 
-@click.group(cls=_Eval)
+@click.group(cls=_Eval, epilog=f"Benchmarks: {', '.join(BENCHMARKS)}.")
 def command() -> None:
-    """Evaluate a model: `videre eval BENCHMARK ...` (see `videre eval run --help`), or compare two runs."""
+    """Evaluate a model: `videre eval BENCHMARK ...` (options: `videre eval run --help`), or compare two runs."""
 
 
 _OPTIONS = (
@@ -42,7 +43,9 @@ _OPTIONS = (
     click.option("--nouns", type=FILE, help="epic-kitchens: EPIC_100_noun_classes.csv, for more words of a thing."),
     click.option("--limit", type=click.IntRange(1), help="Ask only the first so many questions."),
     click.option("-o", "--out", type=FOLDER, help="Run folder; run again to resume. [default: under runs/]"),
-    click.option("--blind/--no-blind", default=True, help="Ask again with grey frames, as a baseline."),
+    click.option(
+        "--blind/--no-blind", default=True, show_default=True, help="Ask again with grey frames, as a baseline."
+    ),
     click.option(
         "--at-once",
         type=click.IntRange(1, 256),
@@ -67,7 +70,7 @@ def _options(function: Callable[..., Any]) -> Callable[..., Any]:
     return function
 
 
-@command.command("run")
+@command.command("run", short_help="Evaluate on a benchmark.")
 @click.argument("benchmark")
 @_options
 @model_options
@@ -85,7 +88,7 @@ def run(benchmark: str, as_json: bool, **given: Any) -> None:
     raise SystemExit(table["exit_code"])
 
 
-@command.command("diff")
+@command.command("diff", short_help="Say what differs between two runs.")
 @click.argument("first", type=click.Path(path_type=Path))
 @click.argument("second", type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")

@@ -192,4 +192,4 @@ def _value(text: str) -> JSON:
 
 def _nearest(name: str, names: Mapping[str, Any]) -> str:
     close = get_close_matches(name, list(names), 1)
-    return f"; did you mean {close[0]!r}?" if close else f"; there are {', '.join(sorted(names)[:8])}"
+    return f"; did you mean {close[0]!r}?" if close else f"; there are {', '.join(sorted(names))}"

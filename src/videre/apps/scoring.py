@@ -39,10 +39,13 @@ def _shown(command: Callable[..., Mapping[str, JSON]]) -> Callable[..., None]:
 
 @click.group()
 def command() -> None:
-    """Score prediction files that others published, under their official keys. No model is run."""
+    """Score prediction files that others published, under their official keys. No model is run.
+
+    What each file holds: docs/metrics.md, "Scoring files of others".
+    """
 
 
-@command.command()
+@command.command(short_help="Acc@GQA, mIoP, mIoU, blind baselines.")
 @click.option("--spans", type=FILE, required=True, help='{"VIDEO_QID": [start, end]}')
 @click.option("--annotations", type=FILE, required=True, help="gsub_val.json or gsub_test.json")
 @click.option("--answers", type=FILE, help='{"VIDEO_QID": {"prediction": 3, "answer": 1}}')
@@ -71,18 +74,20 @@ def _pair(name: str, function: str, text: str) -> None:
     command.command(name, help=text)(run)
 
 
-_pair("qvhighlights", "score_qvhighlights", "QVHighlights: R@1, mAP and HIT@1 of predicted moments.")
-_pair("charades-sta", "score_charades_sta", "Charades-STA: R@1 at IoU and mIoU of predicted moments.")
-_pair("activitynet-localisation", "score_activitynet_localisation", "ActivityNet: mAP of labelled spans.")
-_pair("ava-detection", "score_ava_detection", "AVA: frame mAP at IoU 0.5.")
+_pair("qvhighlights", "score_qvhighlights", "R@1, mAP and HIT@1 of predicted moments.")
+_pair("charades-sta", "score_charades_sta", "R@1 at IoU and mIoU of predicted moments.")
+_pair("activitynet-localisation", "score_activitynet_localisation", "mAP of labelled spans.")
+_pair("ava-detection", "score_ava_detection", "Frame mAP at IoU 0.5.")
 
 
-@command.command()
+@command.command(short_help="R@k and ranks of a .npy matrix.")
 @click.argument("similarity", type=FILE)
 @click.option("--texts", type=FILE, help="The video of each row, where several texts are about one: ids, csv or JSON.")
 @click.option("--videos", type=FILE, help="The ids of the columns; else in the order in which --texts names them.")
 @click.option("--ties", type=click.Choice(["mean", "best", "worst"]), default="mean", show_default=True)
-@click.option("--popular-ties", is_flag=True, help="Count ties as much published code does, fault included.")
+@click.option(
+    "--popular-ties", is_flag=True, help="Count ties as much published code does, fault included: --ties has no say."
+)
 @_shown
 def retrieval(similarity: Path, **more: Any) -> Mapping[str, JSON]:
     """Retrieval: R@k and ranks of a .npy matrix, texts by videos."""
@@ -91,10 +96,10 @@ def retrieval(similarity: Path, **more: Any) -> Mapping[str, JSON]:
     return score.score_retrieval(similarity, **more)
 
 
-@command.command()
+@command.command(short_help="Accuracy by aspect.")
 @click.argument("predictions", type=FILE)
 @click.option("--annotations", type=FILE, help="The official questions: those without a prediction count as wrong.")
-@click.option("--task", type=click.Choice(TASKS), default="multi-choice")
+@click.option("--task", type=click.Choice(TASKS), default="multi-choice", show_default=True)
 @click.option("--meta-info", type=FILE, help="The official meta_info.json: fine-grained aspects.")
 @_shown
 def tempcompass(predictions: Path, **more: Any) -> Mapping[str, JSON]:
@@ -104,7 +109,7 @@ def tempcompass(predictions: Path, **more: Any) -> Mapping[str, JSON]:
     return score.score_tempcompass(predictions, **more)
 
 
-@command.command("activitynet-qa")
+@command.command("activitynet-qa", short_help="Accuracy by type, without a judge.")
 @click.argument("predictions", type=FILE)
 @click.option("--annotations", type=FILE, required=True, help="val_a.json or test_a.json")
 @click.option("--match", type=click.Choice(MATCHES), default="exact", show_default=True,
@@ -117,7 +122,7 @@ def activitynet_qa(predictions: Path, annotations: Path, match: str) -> Mapping[
     return score.score_activitynet_qa(predictions, annotations, match=match)
 
 
-@command.command("video-mme")
+@command.command("video-mme", short_help="Accuracy by length.")
 @click.argument("predictions", type=FILE)
 @click.option("--rule", type=click.Choice(RULES), default="recommended", show_default=True,
               help="How replies are read; videomme is the official rule.")  # fmt: skip
@@ -129,7 +134,7 @@ def video_mme(predictions: Path, rule: str) -> Mapping[str, JSON]:
     return score.score_video_mme(predictions, rule=rule)
 
 
-@command.command()
+@command.command(short_help="Video-MME scale grids: confusion, headroom.")
 @click.argument("flags", type=FILE)
 @click.option("--letters", type=FILE, help="The letters of one model, a column a setting (..._predictions_wide.csv).")
 @click.option("--model", help="Whose letters they are, as the flags name it.")
@@ -141,7 +146,7 @@ def scalegrid(flags: Path, **more: Any) -> Mapping[str, JSON]:
     return score.score_scalegrid(flags, **more)
 
 
-@command.command()
+@command.command(short_help="EPIC-KITCHENS-100: class-mean top-5 recall.")
 @click.argument("predictions", type=FILE)
 @click.option("--annotations", type=FILE, required=True, help="EPIC_100_validation.csv")
 @click.option("--unseen", type=FILE, help="Participants that training has not seen, one a line.")

@@ -12,9 +12,8 @@ def report(report: Mapping[str, JSON], name: str) -> str:
     lines = [click.style(name, bold=True), *_partial(report), *_scores(report)]
     answers = report.get("answers") or {}
     lines += _scores(answers, head="answers ")
-    fine = (report.get("fine_grained") or {}).items()
-    wide = max((len(key) for key, _ in fine), default=0)
-    lines += [f"  fine-grained: {key:{wide}s} {_number(value)}" for key, value in fine]
+    fine = {"scores": report.get("fine_grained"), "intervals": report.get("fine_grained_intervals")}
+    lines += _scores(fine, head="fine-grained: ")
     counts = _flat(report.get("counts") or {})
     lines += ["  counts: " + ", ".join(f"{key} {value}" for key, value in counts)] if counts else []
     lines += _baselines(answers.get("baselines"), "answers blind")

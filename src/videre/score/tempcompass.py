@@ -6,6 +6,7 @@ from pathlib import Path
 
 from videre.errors import DataError
 from videre.metrics import choice, tempcompass
+from videre.metrics.interval import Share
 from videre.score.files import Report, Row, notes_of, objects, percents, share_report
 from videre.score.questions import counted
 
@@ -52,7 +53,8 @@ def score_tempcompass(
     report["baselines"] = {"chance": choice.chance(sizes) * 100, f"always {usual}": constant.percent}
     report["notes"] = notes_of(counts)
     if meta_info:
-        report["fine_grained"] = _fine_grained(items, [bool(mark) for mark in marks], meta_info)
+        fine = share_report(_fine_grained(items, [bool(mark) for mark in marks], meta_info))
+        report |= {"fine_grained": fine["scores"], "fine_grained_intervals": fine["intervals"]}
     return report
 
 
@@ -97,10 +99,9 @@ def _options(item: Item, task: str) -> tuple[int, int]:
     return names.index(answer), len(names)
 
 
-def _fine_grained(items: list[Item], marks: list[bool], path: Path) -> dict[str, float]:
+def _fine_grained(items: list[Item], marks: list[bool], path: Path) -> dict[str, Share]:
     info = objects(path)
-    shares = choice.shares(marks, [_fine_aspect(info, item, path) for item in items])
-    return {name: share.percent for name, share in shares.items()}
+    return choice.shares(marks, [_fine_aspect(info, item, path) for item in items])
 
 
 def _fine_aspect(info: dict[str, Row], item: Item, path: Path) -> str:

@@ -40,7 +40,7 @@ import builtin_language as language  # noqa: E402
 import numpy as np  # noqa: E402
 import t2vid_reader as reading  # noqa: E402
 import torch  # noqa: E402
-from t2vid_shown import PAGE, Batches, Encoder, asked, batch, film, long, short  # noqa: E402
+from t2vid_shown import PAGE, Batches, Encoder, asked, batch, film, long, printed, short, told  # noqa: E402
 from torch import Tensor, nn  # noqa: E402
 from torch.nn import functional as F  # noqa: E402
 
@@ -68,7 +68,7 @@ class Size:
     reading: int = 350
     pages: int = 32
     samples: int = 96
-    clips: int = 40
+    clips: int = 32
     frames: tuple[int, ...] = (4, 8, 24)
     short_frames: int = 8
     batch: int = 8
@@ -142,30 +142,47 @@ def trained(start: Load, arm: str, size: Size, seed: int, out: Path) -> Path:
 
 
 @torch.inference_mode()
-def right(model: mllm.TransformersMLLM, clips: Sequence[Any], count: int) -> list[int]:
+def right(model: mllm.TransformersMLLM, clips: Sequence[Any], show: Callable[[Any], Any]) -> list[int]:
     """1 for each question on the clips where the likeliest option is the true one, as `Session.choose` finds it."""
     encoder, network = Encoder(model._loaded.prompter, Face(None, PAGE.size_px)), packed(model).eval()
     drafts = [asked(clip) for clip in clips]
     pairs = [[(draft.text, option) for draft in some for option in draft.options] for some in drafts]
-    rows = batch([encoder.packed([film(c, count)], of, end=False) for c, of in zip(clips, pairs, strict=True)])
+    rows = batch([encoder.packed([show(c)], of, end=False) for c, of in zip(clips, pairs, strict=True)])
     with torch.autocast("cpu", torch.bfloat16):
         miss, place = replies(network, rows)
     said = -torch.zeros(len(clips), 1 + max(map(len, pairs))).index_put(tuple(place.T), miss, accumulate=True)
-    marks = []
+    found = []
     for row, some in zip(said, drafts, strict=True):
-        shares = row[1:].split(
-            [len(draft.options) for draft in some] + [len(row) - 1 - sum(len(d.options) for d in some)]
-        )
-        marks += [int(d.options[int(each.argmax())] == d.answer) for d, each in zip(some, shares, strict=False)]
-    return marks
+        start = 1  # block 0 holds the frames
+        for draft in some:
+            best = int(row[start : start + len(draft.options)].argmax())
+            found.append(int(draft.options[best] == draft.answer))
+            start += len(draft.options)
+    return found
 
 
 def measured(folder: Path, size: Size, seed: int) -> dict[str, list[int]]:
     """Marks on the held-out long videos by number of frames, and on held-out short ones."""
-    model, first = at(folder)(), FIRST_SEED + 100_000 * seed + 90_000
+    model = at(folder)()
+    made = {str(n): marks(model, partial(long, parts=PARTS), partial(film, count=n), size, seed) for n in size.frames}
+    return made | {"short": marks(model, short, partial(film, count=size.short_frames), size, seed)}
+
+
+def marks(model: Any, make: Callable[[int], Any], show: Callable[[Any], Any], size: Size, seed: int) -> list[int]:
+    """The marks on all held-out clips of a seed."""
+    first = FIRST_SEED + 100_000 * seed + 90_000
     groups = [range(s, min(s + size.batch, first + size.clips)) for s in range(first, first + size.clips, size.batch)]
-    made = {str(n): [m for g in groups for m in right(model, [long(s, PARTS) for s in g], n)] for n in size.frames}
-    return made | {"short": [m for g in groups for m in right(model, [short(s) for s in g], size.short_frames)]}
+    return [mark for group in groups for mark in right(model, [make(s) for s in group], show)]
+
+
+def on_pages(folder: Path, size: Size, seed: int) -> list[int]:
+    """Marks on held-out texts of 16 pages with four things: whether an arm has learned what its texts teach."""
+    face = Face(None, PAGE.size_px)
+
+    def show(clip: Any) -> Any:
+        return printed(told(clip, np.random.default_rng(clip.seed)), face)
+
+    return marks(at(folder)(), partial(long, parts=2), show, size, seed)
 
 
 def run(seed: int, arms: Sequence[str], size: Size, root: Path) -> None:
@@ -178,10 +195,10 @@ def run(seed: int, arms: Sequence[str], size: Size, root: Path) -> None:
         if note.is_file():
             continue
         folder = reader if arm == "reader" else trained(at(reader), arm, size, seed, out)
-        marks = measured(folder, size, seed)
+        found = measured(folder, size, seed)
         out.mkdir(parents=True, exist_ok=True)
-        note.write_text(json.dumps(marks) + "\n", "utf-8")
-        print(f"seed {seed}, {arm}: " + ", ".join(f"{k} {np.mean(v):.3f}" for k, v in marks.items()), file=sys.stderr)
+        note.write_text(json.dumps(found) + "\n", "utf-8")
+        print(f"seed {seed}, {arm}: " + ", ".join(f"{k} {np.mean(v):.3f}" for k, v in found.items()), file=sys.stderr)
 
 
 def gathered(root: Path) -> list[dict[str, Any]]:
@@ -220,9 +237,9 @@ def claims(runs: Sequence[dict[str, Any]], size: Size) -> dict[str, dict[str, An
     """What was claimed beforehand, on the long videos at the most frames."""
     made = {}
     for name, (ours, theirs, threshold) in CLAIMS.items():
-        told = value(runs, size, (ours, theirs), str(max(size.frames)))
-        if told is not None:
-            made[name] = {**asdict(told), "threshold": threshold, "holds": told.low > threshold}
+        gain = value(runs, size, (ours, theirs), str(max(size.frames)))
+        if gain is not None:
+            made[name] = {**asdict(gain), "threshold": threshold, "holds": gain.low > threshold}
     return made
 
 
@@ -247,8 +264,8 @@ def report(root: Path, size: Size) -> dict[str, Any]:
     """Writes `t2vid.json` and `t2vid.md`: the figures, and after them `t2vid_notes.md`, which says what they mean."""
     runs = gathered(root)
     found, seeds = claims(runs, size), [one["seed"] for one in runs]
-    told = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=HERE, capture_output=True, text=True)
-    commit = told.stdout.strip()
+    git = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=HERE, capture_output=True, text=True)
+    commit = git.stdout.strip()
     face = Face(None, PAGE.size_px)
     read = reading.accuracy(at(root / "reader" / "model"), 400, face)
     out = {"name": "t2vid", "claims": found, "seeds": seeds, "size": asdict(size), "reads": read, "commit": commit}

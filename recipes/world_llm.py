@@ -18,10 +18,12 @@ from typing import Any
 import torch
 import transformers as tf
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
+from torch import nn
 from world_kept import kept
 from world_lessons import Lesson, lesson
 
 from videre.data import world
+from videre.data.world.scene import COLOURS, SHAPES
 from videre.errors import DataError
 from videre.methods.frame_selector.temporal import LIST, indices
 from videre.methods.msr_vir.parse import read_reply
@@ -35,17 +37,18 @@ from videre.train.fit import FitConfig, fit
 HERE = Path(__file__).parent
 END, PAD = "<|endoftext|>", "<|pad|>"
 FIRST_OF_TOKENIZER = 30_000_000
+PROMPT_SHARE = 0.5
 
 
 @dataclass(frozen=True)
 class Recipe:
     """All that decides the weights; the seed of lesson i of batch n is `first_seed + n * batch + i`."""
 
-    steps: int = 800
-    batch: int = 24
-    width: int = 128
-    layers: int = 4
-    lr: float = 2e-3
+    steps: int = 3000
+    batch: int = 16
+    width: int = 64
+    layers: int = 3
+    lr: float = 4e-3
     seed: int = 0
     first_seed: int = 31_000_000
 
@@ -56,6 +59,12 @@ def fixed() -> list[str]:
     parts = [form[0], form[2], INSTRUCTION]
     parts += [text for one in (LIST, READ) for text, *_ in string.Formatter().parse(one) if len(text) > 3]
     return sorted(set(parts), key=len, reverse=True)
+
+
+def names() -> list[str]:
+    """What things are called, longest first: one token each, wherever it stands."""
+    found = [f"{colour} {shape}" for colour in COLOURS for shape in (*SHAPES, "thing", "object")]
+    return [*found, *SHAPES, *COLOURS]
 
 
 @cache
@@ -69,7 +78,8 @@ def tokenizer() -> tf.PreTrainedTokenizerFast:
         vocab_size=640, special_tokens=[PAD, END], initial_alphabet=alphabet, show_progress=False
     )
     inner.train_from_iterator(corpus, trainer)
-    whole = [AddedToken(text, normalized=False, special=False) for text in [*fixed(), *map(str, range(100))]]
+    known = [*fixed(), *map(str, range(100)), *names()]
+    whole = [AddedToken(text, normalized=False, special=False) for text in known]
     inner.add_tokens(whole)
     return tf.PreTrainedTokenizerFast(
         tokenizer_object=inner, eos_token=END, pad_token=PAD, clean_up_tokenization_spaces=False
@@ -78,7 +88,7 @@ def tokenizer() -> tf.PreTrainedTokenizerFast:
 
 def _plain(one: Lesson) -> str:
     text = one.prompt + " " + one.reply
-    for part in fixed():
+    for part in (*fixed(), *names()):
         text = text.replace(part, " ")
     return "".join(" " if c.isdigit() else c for c in text)
 
@@ -120,8 +130,13 @@ class Batches:
 
 
 def loss(model: Any, batch: dict[str, torch.Tensor]) -> torch.Tensor:
-    """Cross-entropy of the replies."""
-    return model(**batch, use_cache=False).loss
+    """Cross-entropy of the replies, and a little of the prompts: captions repeat, which teaches to copy."""
+    ids, mask, labels = batch["input_ids"], batch["attention_mask"], batch["labels"]
+    logits = model(input_ids=ids, attention_mask=mask, use_cache=False).logits[:, :-1]
+    each = nn.functional.cross_entropy(logits.transpose(1, 2), ids[:, 1:], reduction="none")
+    is_reply = labels[:, 1:] >= 0
+    is_prompt = mask[:, 1:].bool() & ~is_reply
+    return each[is_reply].mean() + PROMPT_SHARE * each[is_prompt].mean()
 
 
 def is_right(one: Lesson, reply: str) -> bool:

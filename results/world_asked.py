@@ -67,20 +67,20 @@ def told(sessions: Mapping[str, Any], sample: Sample) -> Told:
     return {"kind": str(sample.kind), "chance": 1 / len(question.options)} | right
 
 
-def helped(score: Any, count: int) -> Iterator[Told]:
+def helped(score: Any, count: int, *, blind: bool = False) -> Iterator[Told]:
     """What a scorer gives to frames that help with a question, and to frames that do not, each kind by itself.
 
     Args:
         score: takes a frame and the text of a question, and gives a number.
         count: how many frames of clips and of stories, by turns.
+        blind: show an empty stage in their place.
     """
     for seed in range(world.HELD_OUT_SEED, world.HELD_OUT_SEED + count):
         one = shown(seed, EVERY_KIND)
-        frame = world.render(one.clip, [one.moment], 192)
-        empty = world.render(replace(one.clip, things=()), [one.moment], 192)
+        clip = replace(one.clip, things=()) if blind else one.clip
+        frame = world.render(clip, [one.moment], 192)
         for kind, text, helps in one.questions:
-            scores = [score(Frames(f.pixels, np.zeros(1)), text) for f in (frame, empty)]
-            yield {"kind": kind, "helps": helps, "score": scores[0], "blind": scores[1]}
+            yield {"kind": kind, "helps": helps, "score": score(Frames(frame.pixels, np.zeros(1)), text)}
 
 
 def truth_of(model: Any) -> Any:
@@ -90,15 +90,6 @@ def truth_of(model: Any) -> Any:
         verdicts = ("Evaluation: False", "Evaluation: True")
         no, yes = model.score([frame], Question(DIRECT.format(question=text)), verdicts)
         return float(yes - no)
-
-    return score
-
-
-def likeness_of(encoder: Any) -> Any:
-    """The cosine of frame and question."""
-
-    def score(frame: Frames, text: str) -> float:
-        return float(encoder.images(frame)[0] @ encoder.texts([text])[0])
 
     return score
 

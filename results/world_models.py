@@ -36,7 +36,7 @@ from world_detected import measure as found  # noqa: E402
 from videre.apps import naming  # noqa: E402
 from videre.data import world  # noqa: E402
 from videre.methods.frame_selector.temporal import CAPTION, LIST, indices  # noqa: E402
-from videre.models import builtin, clip, detector, text  # noqa: E402
+from videre.models import builtin, detector, text  # noqa: E402
 from videre.types import Frames  # noqa: E402
 
 RUNS = ROOT / "runs"
@@ -82,10 +82,10 @@ class Middle:
         return [[(0.36 * side, 0.36 * side, 0.64 * side, 0.64 * side, 1.0)] for _ in frames.seconds]
 
 
-def part_qformer() -> list[Row]:
+def part_qformer(count: int = 120) -> list[Row]:
     """Frames of clips and of stories, by task and kind; blind: the same of an empty stage."""
     model = naming.model(f"ma-lmm:{folder('qformer')}#slots=0,answer_tokens=24", device="cpu")
-    told, blind = (world_qformer.measure(model, 240, blind=is_blind) for is_blind in (False, True))
+    told, blind = (world_qformer.measure(model, count, blind=is_blind) for is_blind in (False, True))
     chances = {
         "ask presence": 1 / 2,
         "ask count": 1 / 4,
@@ -157,7 +157,7 @@ def part_chain(count: int = 60) -> list[Row]:
     return [{"kind": k, "count": len(rows), "right": float(np.mean(rows))} for k, rows in sorted(right.items())]
 
 
-CHUNKS, STORIES = 5, 12
+CHUNKS, STORIES = 3, 12
 """The built-in model is asked in parts of a minute, each kept."""
 
 
@@ -185,24 +185,21 @@ def chunk(number: int) -> list[Row]:
     return json.loads(place.read_text("utf-8"))
 
 
-def part_helps(count: int = 200) -> list[Row]:
+def part_helps(count: int = 60) -> list[Row]:
     """Whether a frame that helps with a question scores above one that does not: area under the curve, chance 0.5."""
-    seeing = naming.model(f"ma-lmm:{folder('qformer')}#slots=0,answer_tokens=24", device="cpu")
-    scorers = {
-        "Q-Former": world_asked.truth_of(seeing),
-        "built-in": world_asked.truth_of(builtin.load()),
-        "CLIP": world_asked.likeness_of(clip.load(str(folder("clip")), device="cpu")),
+    small = world_asked.truth_of(naming.model(f"ma-lmm:{folder('qformer')}#slots=0,answer_tokens=24", device="cpu"))
+    told = {
+        "Q-Former": list(world_asked.helped(small, count)),
+        "blind": list(world_asked.helped(small, count, blind=True)),
+        "built-in": list(world_asked.helped(world_asked.truth_of(builtin.load()), count)),
     }
-    told = {name: list(world_asked.helped(score, count)) for name, score in scorers.items()}
-    kinds = ["all", *sorted({row["kind"] for row in told["CLIP"]})]
-    return [_areas(kind, told) for kind in kinds]
+    return [_areas(kind, told) for kind in ("all", *sorted({row["kind"] for row in told["blind"]}))]
 
 
 def _areas(kind: str, told: dict[str, list[Row]]) -> Row:
     chosen = {name: [r for r in rows if kind in ("all", r["kind"])] for name, rows in told.items()}
-    areas = {name: world_asked.area(rows) for name, rows in chosen.items()}
-    row = {"kind": kind, "count": len(chosen["CLIP"]), "helpful": sum(r["helps"] for r in chosen["CLIP"])}
-    return row | areas | {"blind": world_asked.area(chosen["Q-Former"], "blind")}
+    row = {"kind": kind, "count": len(chosen["blind"]), "helpful": sum(r["helps"] for r in chosen["blind"])}
+    return row | {name: world_asked.area(rows) for name, rows in chosen.items()}
 
 
 PARTS: dict[str, Callable[[], list[Row]]] = {
@@ -230,10 +227,13 @@ def commit() -> str:
 
 
 def models() -> list[Row]:
-    """What each small model is and what it cost."""
+    """What each small model that is made is and what it cost."""
     told = []
     for name, module in MODELS.items():
-        place = folder(name)
+        found = sorted((RUNS / f"world-{name}").glob("*/measured.json"), key=lambda place: place.stat().st_mtime)
+        if not found:
+            continue
+        place = found[-1].parent
         cost = json.loads((place / "measured.json").read_text("utf-8"))["cpu_seconds"]
         told.append({"name": name, "class": json.loads((place / "config.json").read_text())["architectures"][0],
                      "bytes": (place / "model.safetensors").stat().st_size, "cpu_seconds": cost,

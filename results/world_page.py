@@ -9,9 +9,10 @@ from videre.metrics.interval import wilson
 HEAD = """# The models of the world
 
 Made by `make world-models`, then `python results/world_models.py`. Every figure is of held-out seeds (from {first} on),
-which no training uses. One training run a model: the intervals are those of the questions, 95 %, not of other runs.
+which no training uses. One training run a model: the intervals are those of the questions, 95 %, not of other runs. The detector's
+minutes are by the trainer's clock.
 
-| model | class | MB | trained by | CPU minutes, with its first measuring |
+| model | class | MB | trained by | minutes on one core, with its first measuring |
 | --- | --- | ---: | --- | ---: |
 """
 TITLES = {
@@ -51,11 +52,25 @@ TITLES = {
     "helps": (
         "Does this frame help?",
         "How often a frame of the evidence scores above another frame, for the same kind of question (area under the "
-        "curve, chance 0.5): log-odds of True on the frame selector's prompt, or the cosine of frame and question. "
+        "curve, chance 0.5): log-odds of True on the frame selector's prompt. "
         "Blind: the Q-Former model on an empty stage. TN and TP are never asked in its training.",
     ),
 }
-SHARES = ("right", "chance", "blind", "one frame", "shuffled", "Q-Former", "built-in", "CLIP")
+SHARES = ("right", "chance", "Q-Former", "built-in", "one frame", "shuffled", "blind")
+
+
+TAIL = """## What this shows
+
+- **The detector carries names and places**: what it misses is a percent. It has seen this world's shapes only.
+- **The Q-Former model is half right**: captions and shapes need more training than its six minutes, presence is at
+  chance. What it does carry is whether a frame helps. For "right after" and "right before", which it was never asked
+  about in training, it ranks frames at 0.74 and 0.72 (30 questions each), the built-in model at 0.61 and 0.51.
+- **The built-in model is at chance on stories**. Where its interval leaves chance out (TP above, TC below), shuffled
+  frames give nearly the same: it knows clips, and no event with a cause.
+- One run a model, few questions a kind, no other seeds of training.
+{missing}"""
+MISSING = "- **Not made in this run, so not measured here: {names}.**\n"
+NAMES = {"clip": "the CLIP pair", "detector": "the detector", "qformer": "the Q-Former model", "llm": "the text model"}
 
 
 def page(whole: dict[str, Any]) -> str:
@@ -63,7 +78,10 @@ def page(whole: dict[str, Any]) -> str:
     form = "| {name} | `{class}` | {megabytes:.1f} | `python {recipe}` | {minutes:.1f} |"
     rows = [form.format(**m, megabytes=m["bytes"] / 1e6, minutes=m["cpu_seconds"] / 60) for m in whole["models"]]
     parts = [_part(name, told) for name, told in whole["parts"].items()]
-    return "\n".join([HEAD.format(first=world.HELD_OUT_SEED) + "\n".join(rows) + "\n", *parts])
+    absent = [name for key, name in NAMES.items() if key not in {m["name"] for m in whole["models"]}]
+    missing = MISSING.format(names=", ".join(absent)) if absent else ""
+    head = HEAD.format(first=world.HELD_OUT_SEED) + "\n".join(rows) + "\n"
+    return "\n".join([head, *parts, TAIL.format(missing=missing)])
 
 
 def _part(name: str, told: dict[str, Any]) -> str:
@@ -74,7 +92,7 @@ def _part(name: str, told: dict[str, Any]) -> str:
     heads = ["kind", "count", *columns, *(["95 % interval"] if has_interval else [])]
     lines = [f"| {' | '.join(heads)} |", "| --- |" + " ---: |" * (len(heads) - 1)]
     lines += [_line(row, columns, has_interval=has_interval) for row in rows]
-    cost = f"{told['cpu_seconds'] / 60:.1f} CPU minutes, at commit {told['commit']}."
+    cost = f"At commit {told['commit']}."
     return f"## {title}\n\n{words} {cost}\n\n" + "\n".join(lines) + "\n"
 
 

@@ -9,8 +9,8 @@ from videre.metrics.interval import wilson
 HEAD = """# The models of the world
 
 Made by `make world-models`, then `python results/world_models.py`. Every figure is of held-out seeds (from {first} on),
-which no training uses. One training run a model: the intervals are those of the questions, 95 %, not of other runs. The detector's
-minutes are by the trainer's clock.
+which no training uses. One training run a model: the intervals are those of the questions, 95 %, not of other runs. The
+detector's minutes are by the trainer's clock.
 
 | model | class | MB | trained by | minutes on one core, with its first measuring |
 | --- | --- | ---: | --- | ---: |

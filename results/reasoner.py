@@ -96,7 +96,7 @@ class Size:
 SMOKE = Size(seeds=1, lessons=24, clip_steps=4, detector_steps=4, parser_steps=30, asked=1, pairs=8, again=4, graded=1)
 DPO = {"beta": 0.1, "lr": 1e-4, "epochs": 1.0, "batch": 8, "rank": 0, "mean": False, "save_steps": 0}
 FIRST_ANSWERER = 9
-"""The seed of the first answerer; lower ones were used while the settings were sought."""
+"""The seed of the first answerer. It was the pilot, trained before the other settings were fixed, and kept."""
 REFLECTIONS: dict[str, dict[str, Any]] = {"reflection": {}, "negated": {"negate": True}, "all tie": {"margin": 1e9}}
 
 

@@ -1,0 +1,50 @@
+"""The study of the reasoner: what its films show and ask, when a claim holds, and that its page is that of its figures."""
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+RESULTS = Path(__file__).parent.parent / "results"
+sys.path.insert(0, str(RESULTS))
+
+import reasoner_films as films  # noqa: E402
+from reasoner_page import page  # noqa: E402
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_a_film_shows_one_thing_at_a_time_and_its_questions_are_about_the_scene_that_answers_them(seed):
+    shown = films.film(seed)
+    assert films.film(seed) == shown
+    assert len({t.colour for t in shown.things}) == len(shown.things) == 8
+    assert all(len(shown.boxes(float(s))) == 1 for s in shown.frame_seconds)
+    for sample in films.questions(shown):
+        what, where = sample.kind.split()
+        (span,) = sample.spans
+        place = next(i for i, t in enumerate(shown.things) if t.start_seconds == span.start_seconds)
+        anchor = shown.things[place - {"self": 0, "after": 1, "before": -1}[where]]
+        assert anchor.colour in sample.question.text.split()
+        assert sample.answer == getattr(shown.things[place], what)
+        assert sample.question.options.count(sample.answer) == 1
+        assert len(set(sample.question.options)) == 4
+        assert what != "colour" or anchor.colour not in sample.question.options
+
+
+def test_a_drawn_film_gives_the_frames_of_its_moments():
+    shown = films.film(3)
+    frames = films.Drawn(shown).at([0.0, 0.31, 47.99, 48.0])
+    assert frames.seconds.tolist() == pytest.approx([0.0, 0.2, 47.8])
+    told = films.Told(shown, np.random.default_rng(0))
+    thing = shown.things[2]
+    (span,) = told.ground(films.Drawn(shown), f"the {thing.colour} thing", window=None)
+    assert abs(span.start_seconds - thing.start_seconds) <= 0.8
+
+
+def test_the_page_is_that_of_the_figures():
+    told = json.loads((RESULTS / "reasoner.json").read_text("utf-8"))
+    assert page(told) == (RESULTS / "reasoner.md").read_text("utf-8")
+    gains = [claim for name, claim in told["claims"].items() if "negated" not in name and "tie" not in name]
+    assert len(gains) >= 9
+    assert all(claim["holds"] == (claim["low"] > claim["threshold"]) for claim in gains)

@@ -136,7 +136,8 @@ class TransformersMLLM:
         if "mm_token_type_ids" in inputs:
             inputs["mm_token_type_ids"] = extended(inputs["mm_token_type_ids"], len(rest))
         check_length(inputs["input_ids"].shape[1], self.network.config)
-        return self.network(**inputs, use_cache=False, logits_to_keep=keep).logits
+        logits = self.network(**inputs, use_cache=False, logits_to_keep=keep).logits
+        return logits[:, -keep:]  # some families, such as MiniCPM-V, give all of them
 
 
 def load(

@@ -345,6 +345,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--smoke", action="store_true")
     parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--seeds", type=int, help="How many, in place of three; the page says which were run.")
     parser.add_argument("--frame", action="store_true", help="The per-frame layout only.")
     parser.add_argument("--alone", action="store_true", help="Also train on each kind of label alone.")
     parser.add_argument("--json", action="store_true")
@@ -355,8 +356,10 @@ def main() -> None:
     torch.set_num_threads(1)
     name, size = ("smoke", SMOKE) if given.smoke else ("quick", QUICK) if given.quick else ("full", FULL)
     size = replace(size, alone=size.alone or given.alone, query=None if given.frame else size.query)
+    size = replace(size, seeds=given.seeds or size.seeds)
     told = run(size, given.seed, given.keep or HERE.parent / "runs" / f"selector-{name}", given.minutes)
     command = " ".join(["python results/selector.py", *(f"--{name}" for name in MODES if getattr(given, name))])
+    command += f" --seeds {given.seeds}" if given.seeds else ""
     if name != "smoke":
         (HERE / "selector.md").write_text(page(told, command), "utf-8")
         (HERE / "selector.json").write_text(json.dumps(told, indent=1) + "\n", "utf-8")

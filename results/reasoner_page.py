@@ -7,10 +7,10 @@ from typing import Any
 HERE = Path(__file__).parent
 NOT_RUN = "Not run: see below."
 WHY_NOT = """The answerer is the weak part: after its lessons its loss is that of guessing among the options that a
-question allows, and so are most of its answers (chance is 25 %). Its losses have nothing to do with where a policy looks, so that
-no gain was to be expected of reflection, and its cycles were run in `--smoke` only. For the same reason the rows
-without overview, prompt and close-ups say little: what is taken away was of little use. The answerer is the pilot's: it
-was trained before the other settings were fixed, and kept.
+question allows, and so are most of its answers (chance is 25 %). Its losses have nothing to do with where a policy
+looks, so that no gain was to be expected of reflection, and its cycles were run in `--smoke` only. For the same reason
+the rows without overview, prompt and close-ups say little: what is taken away was of little use. The answerer is the
+pilot's: it was trained before the other settings were fixed, and kept.
 """
 SHOWS = """## What it shows and what not
 

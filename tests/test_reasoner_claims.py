@@ -1,4 +1,4 @@
-"""The study of the reasoner: what its films show and ask, when a claim holds, and that its page is that of its figures."""
+"""The study of the reasoner: what its films show and ask, when a claim holds, that its page tells its figures."""
 
 import json
 import sys

@@ -41,7 +41,7 @@ def test_what_is_wrong_with_a_table_is_said(told, said):
 def test_names_are_checked():
     known({"a": 1}, ["a", "b"], "the recipe")
     one_of("a", ["a", "b"], "cycles.arm")
-    with pytest.raises(ConfigError, match="cycles.arm is 'stat'; did you mean 'star'"):
+    with pytest.raises(ConfigError, match=r"cycles\.arm is 'stat'; did you mean 'star'"):
         one_of("stat", ["star", "templates"], "cycles.arm")
 
 

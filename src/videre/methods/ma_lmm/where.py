@@ -79,7 +79,7 @@ def _ends(bank: Bank) -> tuple[Tensor, Tensor]:
 
 
 def _within(first: Tensor, last: Tensor, stretch: tuple[int, int]) -> Tensor:
-    """The entries that hold much the same frames as a stretch: more than half of theirs together are shared `[M, N]`."""
+    """The entries that hold much the same frames as a stretch: over half of theirs together are shared `[M, N]`."""
     shared = torch.minimum(last, torch.tensor(stretch[1])) - torch.maximum(first, torch.tensor(stretch[0])) + 1
     together = (last - first + 1) + (stretch[1] - stretch[0] + 1) - shared
     return shared.clamp(min=0) > 0.5 * together

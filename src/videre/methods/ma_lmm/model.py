@@ -176,7 +176,7 @@ class MALMM:
         told = torch.tensor([ids], device=self.network.device)
         return Words(told, torch.ones_like(told, dtype=torch.bool))
 
-    def projected(self, seen: Float[Tensor, "1 P D"]) -> Float[Tensor, "1 Q E"]:
+    def projected(self, seen: Float[Tensor, "B P D"]) -> Float[Tensor, "B Q E"]:
         """What the queries saw, in the space of the language model's words."""
         layer = self.network.language_projection
         queries = seen[:, : self.network.query_tokens.shape[1]]

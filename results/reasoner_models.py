@@ -112,7 +112,8 @@ def _pair(eye: Path) -> tf.CLIPModel:
     model = tf.CLIPModel(tf.CLIPConfig(text_config=plain.text_config, vision_config=told, projection_dim=64))
     named = {k.replace("pre_layernorm", "pre_layrnorm"): v for k, v in seen.state_dict().items()}
     lost = model.vision_model.load_state_dict(named, strict=False)
-    assert not lost.missing_keys, lost
+    if lost.missing_keys:
+        raise ValueError(f"the checkpoint lacks {', '.join(lost.missing_keys)}")
     return model
 
 

@@ -32,7 +32,7 @@ import numpy as np
 from selftrain_page import page, report
 
 from videre.apps import star_run
-from videre.apps.starring import read
+from videre.apps.star_recipe import read
 from videre.apps.training import read_recipe
 from videre.ask import ask
 from videre.data import world

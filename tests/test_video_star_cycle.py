@@ -244,7 +244,7 @@ WHOLE = """
 import os, signal, sys
 from pathlib import Path
 from videre.apps import star_run
-from videre.apps.starring import read
+from videre.apps.star_recipe import read
 from videre.apps.training import read_recipe
 recipe, folder, delay = sys.argv[1:]
 told = read(read_recipe(Path(recipe), []))

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from videre.apps import naming
-from videre.apps.starring import Told
+from videre.apps.star_recipe import Told
 from videre.data import label_sets
 from videre.data.conversations import llava
 from videre.data.videos import resolve

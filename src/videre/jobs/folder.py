@@ -107,6 +107,8 @@ def locked(folder: Path) -> Iterator[None]:
             os.pwrite(fd, json.dumps(owner).encode(), 0)
         yield
     finally:
+        if held:
+            fcntl.flock(fd, fcntl.LOCK_UN)  # a child just forked shares the lock until it has run and let go
         _let_go(held)  # the file stays: unlinking it would let two owners hold two files of one name
 
 

@@ -11,8 +11,8 @@ from jaxtyping import UInt8
 from videre.methods.t2vid.layout import Page
 from videre.methods.t2vid.render import pixels
 
-OPTIONS = {"preset": "veryfast", "crf": "18", "tune": "stillimage", "threads": "1"}
-"""One thread: with several, bits may be placed differently from run to run."""
+OPTIONS = {"preset": "veryfast", "qp": "18", "tune": "stillimage", "threads": "1"}
+"""One thread and no rate control: with several threads, or floats in decisions, bits may fall differently from run to run."""
 
 
 def write_film(pages: Sequence[Page], path: Path, *, fps: Fraction = Fraction(1)) -> None:

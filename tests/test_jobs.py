@@ -358,3 +358,16 @@ def test_a_bar_on_a_terminal(tmp_path, monkeypatch):
     assert "10/10" in terminal.getvalue()
     assert "failed=1" in terminal.getvalue()
     assert "items, " not in terminal.getvalue()
+
+
+def test_an_item_that_fails_once_a_signal_came_is_done_again(tmp_path):
+    def struck(item):
+        if item.id == "item-1":
+            os.kill(os.getpid(), signal.SIGTERM)
+            raise DataError("the decoder crashed (SIGTERM)")
+        return double(item)
+
+    outcome = run(tmp_path, 3, work=struck)
+    assert (outcome.exit_code, outcome.failed) == (143, 0)
+    outcome = run(tmp_path, 3)
+    assert (outcome.exit_code, outcome.done, outcome.failed) == (0, 3, 0)

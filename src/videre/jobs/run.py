@@ -103,7 +103,7 @@ def _finish(results: Generator[Result, None, None], log: Log, progress: Progress
     progress.warn(_mended(log))
     try:
         with stop.listening(progress.warn), _every_second(log.sync, progress.write), contextlib.closing(results):
-            _collect(results, log, progress)
+            _collect(results, log, progress, stop)
         log.settle()
     except Now:
         pass
@@ -130,9 +130,11 @@ def _todo(items: Iterable[Item], log: Log, progress: Progress, retry_failed: boo
     progress.tally.total = progress.tally.taken  # an iterator has told its length only now
 
 
-def _collect(results: Iterable[Result], log: Log, progress: Progress) -> None:
+def _collect(results: Iterable[Result], log: Log, progress: Progress, stop: Stop) -> None:
     recent: deque[bool] = deque(maxlen=WINDOW)
     for result in results:
+        if result.failed and stop.signum is not None:
+            continue  # the signal may have struck what the item needed, such as a decoder: it is done again
         log.append(result.line, key=result.key, id=result.id, failed=result.failed)
         progress.count(failed=result.failed)
         recent.append(result.by_model)

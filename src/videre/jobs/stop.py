@@ -81,6 +81,7 @@ class Stop:
             os.close(woken)
 
     def _handle(self, signum: int, frame: FrameType | None) -> None:
+        self.request(signum)  # as the watch does, and at once: what fails from here on may have been struck as well
         if self._urgent and not self._over.is_set():
             self._urgent = False
             raise Now

@@ -12,7 +12,7 @@ from videre.methods.t2vid.layout import Page
 from videre.methods.t2vid.render import pixels
 
 OPTIONS = {"preset": "veryfast", "qp": "18", "tune": "stillimage", "threads": "1"}
-"""One thread and no rate control: with several threads, or floats in decisions, bits may fall differently from run to run."""
+"""One thread and no rate control: several threads, or floats in decisions, may place bits otherwise from run to run."""
 
 
 def write_film(pages: Sequence[Page], path: Path, *, fps: Fraction = Fraction(1)) -> None:

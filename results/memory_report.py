@@ -92,6 +92,9 @@ Seed 0 is also the seed of the pilot (`docs/log.md`), whose videos and single-pi
 were fixed after the pilot. Rows that say "not run" wait for time alone: `python results/memory.py --all` goes on
 with them.
 
+Query banks beside the visual bank bring nothing here: alone they tell more than none, but what they hold of these
+videos the visual bank holds already; this is a reading of the rows, not a test of its own.
+
 Merging is not expected to exceed token merging along time here, and in the pilot it did not (0.952 against 0.953):
 scenery and stages come back, so that far frames may become one without harm, and no question asks for an order. A
 model that reads single pictures can use merged slots before it learns anything about memory ("before training"), so

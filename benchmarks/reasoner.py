@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import transformers as tf
 from transformers.utils import logging
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
@@ -44,22 +43,12 @@ def questions() -> list[str]:
 
 def models(folder: Path) -> tuple[Path, Path]:
     torch.manual_seed(0)
-    words = tiny_clip.tokenizer()
     wide = {"hidden_size": 384, "intermediate_size": 1536, "num_hidden_layers": 12, "num_attention_heads": 6}
     pair, processor = tiny_clip.clip(**wide, image_size=224, patch_size=32)
     pair.save_pretrained(folder / "clip")
     processor.save_pretrained(folder / "clip")
-    ids = {"vocab_size": len(words), "bos_token_id": words.bos_token_id, "eos_token_id": words.eos_token_id}
     small = {"hidden_size": 128, "intermediate_size": 512, "num_hidden_layers": 4, "num_attention_heads": 4}
-    config = tf.Owlv2Config(
-        text_config={**small, **ids, "max_position_embeddings": 32, "pad_token_id": words.pad_token_id},
-        vision_config={**small, "image_size": 224, "patch_size": 16},
-        projection_dim=128,
-    )
-    tf.Owlv2ForObjectDetection(config).save_pretrained(folder / "owl")
-    size = {"height": 224, "width": 224}
-    tf.Owlv2Processor(tf.Owlv2ImageProcessor(size=size), words).save_pretrained(folder / "owl")
-    return folder / "clip", folder / "owl"
+    return folder / "clip", tiny_clip.owlv2(folder / "owl", image_px=224, **small)
 
 
 def film(path: Path) -> Path:

@@ -2,10 +2,11 @@
 
 import json
 import statistics
-import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+from checkout import commit
 
 from videre.metrics.interval import bootstrap
 
@@ -102,12 +103,6 @@ these rows say what is kept, more than what learning adds. Shapes on a flat stag
 films.
 """
 """What the figures show and what they do not; written beside them."""
-
-
-def commit() -> str:
-    """The commit that this runs from."""
-    told = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
-    return told.stdout.strip() or "unknown"
 
 
 def _watched(runs: Sequence[Any]) -> list[str]:

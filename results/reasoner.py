@@ -10,7 +10,6 @@ intervals over films, questions of all seeds together. What is seeded is named i
 import argparse
 import json
 import random
-import subprocess
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -21,6 +20,7 @@ import numpy as np
 import reasoner_films as films
 import reasoner_models as small
 import torch
+from checkout import commit
 from reasoner_page import page
 
 from videre import ask
@@ -432,14 +432,6 @@ def begun(study: Study) -> None:
     if path.is_file() and json.loads(path.read_text("utf-8")) != now:
         raise SystemExit(f"{path} tells of other settings: take another --out")
     path.write_text(json.dumps(now), "utf-8")
-
-
-def commit() -> str:
-    """The state of the code."""
-    done = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], cwd=HERE, capture_output=True, text=True, check=False
-    )
-    return done.stdout.strip()
 
 
 def main() -> int:

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import transformers as tf
 from transformers.utils import logging
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
@@ -31,21 +30,6 @@ from videre.models import mllm
 from videre.record import Record, dumps, from_row, to_row
 from videre.types import Question
 from videre.video.open import open_video
-
-
-def detector(folder: Path) -> Path:
-    """A tiny random OWLv2."""
-    words = tiny_clip.tokenizer()
-    ids = {"vocab_size": len(words), "bos_token_id": words.bos_token_id, "eos_token_id": words.eos_token_id}
-    small = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2}
-    config = tf.Owlv2Config(
-        text_config={**small, **ids, "max_position_embeddings": 32, "pad_token_id": words.pad_token_id},
-        vision_config={**small, "image_size": 64, "patch_size": 16},
-        projection_dim=32,
-    )
-    tf.Owlv2ForObjectDetection(config).save_pretrained(folder)
-    tf.Owlv2Processor(tf.Owlv2ImageProcessor(size={"height": 64, "width": 64}), words).save_pretrained(folder)
-    return folder
 
 
 def told(clips: Path) -> dict[Path, list[Question]]:
@@ -86,7 +70,7 @@ def run(clips: Path, out: Path, limit: int | None) -> dict[str, Any]:
     rows: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as name:
         root = Path(name)
-        eyes, finds = tiny_clip.build("clip", root / "clip"), detector(root / "owl")
+        eyes, finds = tiny_clip.build("clip", root / "clip"), tiny_clip.owlv2(root / "owl")
         model = mllm.load(str(tiny_models.build("qwen3_vl", root / "vlm")), device="cpu", answer_tokens=4)
         select = selector(encoder=str(eyes), detector=str(finds), k=2, overview=2)
         for path, questions in list(told(clips).items())[:limit]:

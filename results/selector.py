@@ -14,7 +14,6 @@ and `--minutes` stops it between two trainings.
 
 import argparse
 import json
-import subprocess
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -27,6 +26,7 @@ import needle_network as network
 import needle_selectors as selectors
 import numpy as np
 import torch
+from checkout import commit
 from needle_frames import Needles
 from needle_selectors import Course, World
 from safetensors.torch import load_model, save_model
@@ -38,6 +38,10 @@ HERE = Path(__file__).parent
 VERSION = 2
 FIRST_SEED = 930_000
 NETWORK_SEED = 939_000
+USED = (
+    "results", "src/videre/methods/frame_selector", "src/videre/train", "src/videre/video", "src/videre/metrics",
+)  # fmt: skip
+"""What decides the figures, for the mark of the commit."""
 
 Claims = dict[str, tuple[str, str, float]]
 
@@ -254,8 +258,8 @@ def run(size: Size, first: int, folder: Path, minutes: float) -> dict[str, Any]:
         }  # fmt: skip
     return {
         "name": "selector", "version": VERSION, "claims": told, "seeds": seeds, "size": asdict(size),
-        "questions": len(arms["uniform 4"]), "cpu_seconds": round(clock.spent), "curves": drawn, "commit": commit(),
-        "arms": {arm: float(np.mean(right)) for arm, right in arms.items()},
+        "questions": len(arms["uniform 4"]), "cpu_seconds": round(clock.spent), "curves": drawn,
+        "commit": commit(*USED), "arms": {arm: float(np.mean(right)) for arm, right in arms.items()},
     }  # fmt: skip
 
 
@@ -271,22 +275,6 @@ def begun(size: Size, folder: Path) -> None:
     if path.is_file() and path.read_text("utf-8") != now:
         raise SystemExit(f"{folder} was begun with other settings: take another --keep")
     path.write_text(now, "utf-8")
-
-
-def commit() -> str:
-    """The commit that ran, with a mark where what this uses differs from it."""
-    used = [
-        "results",
-        "src/videre/methods/frame_selector",
-        "src/videre/train",
-        "src/videre/video",
-        "src/videre/metrics",
-    ]
-    call: Callable[..., Any] = subprocess.run
-    told = call(["git", "rev-parse", "--short", "HEAD"], cwd=HERE, capture_output=True, text=True)
-    used += ["results/needle*.py", "results/selector.py"]
-    same = call(["git", "diff", "--quiet", "HEAD", "--", *used], cwd=HERE.parent).returncode == 0
-    return (told.stdout.strip() or "unknown") + ("" if same else "-dirty")
 
 
 def page(told: dict[str, Any], command: str) -> str:

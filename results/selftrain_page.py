@@ -12,8 +12,6 @@ from typing import Any
 from videre.metrics.interval import bootstrap
 
 TASKS = ("near", "far")
-CYCLED = ("star", "direct")
-"""Arms whose cycles are shown."""
 CLAIMS: dict[str, tuple[str, str, str]] = {
     "templates above the untouched base": ("templates", "base", ""),
     "unverified above templates": ("unverified", "templates", ""),

@@ -21,7 +21,6 @@ words; not more than 0.02 below ten times the video. `holds` is where the whole 
 
 import argparse
 import json
-import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
@@ -40,7 +39,8 @@ import builtin_language as language  # noqa: E402
 import numpy as np  # noqa: E402
 import t2vid_reader as reading  # noqa: E402
 import torch  # noqa: E402
-from t2vid_shown import PAGE, Batches, Encoder, asked, batch, film, long, printed, short, told  # noqa: E402
+from checkout import commit  # noqa: E402
+from t2vid_shown import PAGE, Batches, Encoder, asked, batch, film, long, short  # noqa: E402
 from torch import Tensor, nn  # noqa: E402
 from torch.nn import functional as F  # noqa: E402
 
@@ -175,16 +175,6 @@ def marks(model: Any, make: Callable[[int], Any], show: Callable[[Any], Any], si
     return [mark for group in groups for mark in right(model, [make(s) for s in group], show)]
 
 
-def on_pages(folder: Path, size: Size, seed: int) -> list[int]:
-    """Marks on held-out texts of 16 pages with four things: whether an arm has learned what its texts teach."""
-    face = Face(None, PAGE.size_px)
-
-    def show(clip: Any) -> Any:
-        return printed(told(clip, np.random.default_rng(clip.seed)), face)
-
-    return marks(at(folder)(), partial(long, parts=2), show, size, seed)
-
-
 def run(seed: int, arms: Sequence[str], size: Size, root: Path) -> None:
     """Arms of one seed, and what they answer, a file an arm; what was done before is not done again."""
     face = Face(None, PAGE.size_px)
@@ -264,11 +254,10 @@ def report(root: Path, size: Size) -> dict[str, Any]:
     """Writes `t2vid.json` and `t2vid.md`: the figures, and after them `t2vid_notes.md`, which says what they mean."""
     runs = gathered(root)
     found, seeds = claims(runs, size), [one["seed"] for one in runs]
-    git = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=HERE, capture_output=True, text=True)
-    commit = git.stdout.strip()
+    state = commit(".")
     face = Face(None, PAGE.size_px)
     read = reading.accuracy(at(root / "reader" / "model"), 400, face)
-    out = {"name": "t2vid", "claims": found, "seeds": seeds, "size": asdict(size), "reads": read, "commit": commit}
+    out = {"name": "t2vid", "claims": found, "seeds": seeds, "size": asdict(size), "reads": read, "commit": state}
     (HERE / "t2vid.json").write_text(json.dumps(out, indent=1) + "\n", "utf-8")
     lines = "\n".join(
         f"| {name} | {c['value']:+.3f} | {c['low']:+.3f} to {c['high']:+.3f} | {c['threshold']:+.2f} | "
@@ -276,7 +265,7 @@ def report(root: Path, size: Size) -> dict[str, Any]:
     )  # fmt: skip
     head = (
         "# T2Vid in the generated world\n\n"
-        f"`python results/t2vid.py --seed 0` (1, 2), then `--report`; commit {commit}, seeds {seeds}, {asdict(size)}.\n"
+        f"`python results/t2vid.py --seed 0` (1, 2), then `--report`; commit {state}, seeds {seeds}, {asdict(size)}.\n"
         f"The reader names {read['colour']:.1%} of colours and {read['shape']:.1%} of shapes on 400 new pages.\n\n"
         "| claim | difference | 95 % interval | must exceed | holds |\n| --- | ---: | ---: | ---: | --- |\n"
     )

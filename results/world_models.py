@@ -10,7 +10,6 @@ A part is kept in runs/world-models; delete its file to measure it again.
 
 import argparse
 import json
-import subprocess
 import sys
 import time
 from collections import defaultdict
@@ -31,6 +30,7 @@ import world_lessons  # noqa: E402
 import world_llm  # noqa: E402
 import world_page  # noqa: E402
 import world_qformer  # noqa: E402
+from checkout import commit  # noqa: E402
 from world_detected import measure as found  # noqa: E402
 
 from videre.apps import naming  # noqa: E402
@@ -218,12 +218,6 @@ def measured(name: str) -> dict[str, Any]:
         told = {"rows": rows, "cpu_seconds": round(time.process_time() - started, 1), "commit": commit()}
         place.write_text(json.dumps(told, indent=1) + "\n", "utf-8")
     return json.loads(place.read_text("utf-8"))
-
-
-def commit() -> str:
-    """The commit that is checked out; empty outside of a checkout."""
-    out = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False)
-    return out.stdout.strip()
 
 
 def models() -> list[Row]:

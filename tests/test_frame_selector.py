@@ -270,7 +270,8 @@ def test_select_and_ask_by_command(encoder, tmp_path):
     assert done.exit_code == 0, done.output
     asked = from_row(json.loads(done.stdout))
     assert asked.evidence.seconds == records[1].evidence.seconds
-    assert asked.evidence.scores == records[1].evidence.scores
+    # Two processes may share out their threads differently, and fp32 sums follow.
+    assert asked.evidence.scores == pytest.approx(records[1].evidence.scores, rel=1e-5)
     assert asked.answer.run["selector"].startswith("nms:clip=")
 
 

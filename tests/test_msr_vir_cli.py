@@ -23,22 +23,12 @@ QUESTION = "what does the circle do after it moves?"
 def folders(tmp_path_factory):
     root = tmp_path_factory.mktemp("modules")
     torch.manual_seed(0)
-    words = tiny_clip.tokenizer()
-    ids = {"vocab_size": len(words), "bos_token_id": words.bos_token_id, "eos_token_id": words.eos_token_id}
-    small = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2}
-    config = tf.Owlv2Config(
-        text_config={**small, **ids, "max_position_embeddings": 32, "pad_token_id": words.pad_token_id},
-        vision_config={**small, "image_size": 64, "patch_size": 16},
-        projection_dim=32,
-    )
-    tf.Owlv2ForObjectDetection(config).save_pretrained(root / "owl")
-    size = {"height": 64, "width": 64}
-    tf.Owlv2Processor(tf.Owlv2ImageProcessor(size=size), words).save_pretrained(root / "owl")
+    finds = tiny_clip.owlv2(root / "owl")
     text = tokenizer(chat=CHATML)
     ends = {"bos_token_id": None, "eos_token_id": text.eos_token_id, "pad_token_id": text.pad_token_id}
     tf.Qwen2ForCausalLM(tf.Qwen2Config(vocab_size=len(text), **TEXT, **ends)).save_pretrained(root / "text")
     text.save_pretrained(root / "text")
-    return {"clip": tiny_clip.build("clip", root / "clip"), "owl": root / "owl", "text": root / "text"}
+    return {"clip": tiny_clip.build("clip", root / "clip"), "owl": finds, "text": root / "text"}
 
 
 def videre(*arguments):

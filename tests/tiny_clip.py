@@ -73,6 +73,21 @@ def siglip(**vision: Any) -> tuple[Any, Any]:
 FAMILIES = {"clip": clip, "siglip": siglip}
 
 
+def owlv2(folder: Path, *, image_px: int = 64, **wide: int) -> Path:
+    """A random open-vocabulary detector, saved in `folder`; both towers and the projection are `hidden_size` wide."""
+    t = tokenizer()
+    tower = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2, **wide}
+    ids = {"vocab_size": len(t), "bos_token_id": t.bos_token_id, "eos_token_id": t.eos_token_id}
+    config = tf.Owlv2Config(
+        text_config={**tower, **ids, "max_position_embeddings": 32, "pad_token_id": t.pad_token_id},
+        vision_config={**tower, "image_size": image_px, "patch_size": 16},
+        projection_dim=tower["hidden_size"],
+    )
+    tf.Owlv2ForObjectDetection(config).save_pretrained(folder)
+    tf.Owlv2Processor(tf.Owlv2ImageProcessor(size={"height": image_px, "width": image_px}), t).save_pretrained(folder)
+    return folder
+
+
 def build(name: str, folder: Path) -> Path:
     """A checkpoint of "clip" or "siglip" with weights of seed 0, saved in `folder`."""
     torch.manual_seed(0)

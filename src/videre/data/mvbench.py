@@ -41,9 +41,6 @@ FOLDERS = {
 }
 """Task and the folder of its videos below the video root, in the order of the benchmark."""
 
-BOUNDED = ("action_sequence", "action_prediction", "object_interaction", "action_localization", "episodic_reasoning")
-"""The tasks whose questions are about the part of the video from start to end."""
-
 Key = tuple[str, str, str, frozenset[str]]
 
 

@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import unquote, urlsplit
 
-KEY_VARIABLES = ("VIDERE_API_KEY", "OPENAI_API_KEY")
-
 
 @dataclass(frozen=True)
 class Address:

@@ -6,7 +6,7 @@ from pathlib import Path
 from videre.data import annotations as files
 from videre.data import spans
 from videre.metrics import detection
-from videre.score.files import FORM, Report, Row, keyed, notes_of, objects, unknown
+from videre.score.files import FORM, Report, Row, bounds_of, keyed, notes_of, objects, unknown
 from videre.types import Box, Span
 
 NO_INTERVAL = "videos are too few for an interval"
@@ -33,7 +33,7 @@ def score_activitynet_localisation(predictions: Path, annotations: Path) -> Repo
     return {
         "benchmark": "activitynet-localisation",
         "scores": dict(zip(names, found.precision.values(), strict=True)) | {"mAP": found.mean_precision},
-        "intervals": _lists(bounds | {"mAP": found.mean_interval}),
+        "intervals": bounds_of(bounds | {"mAP": found.mean_interval}),
         "labels": dict(found.labels),
         "counts": counts,
         "notes": notes_of(counts) + ([] if found.mean_interval else [NO_INTERVAL]),
@@ -49,15 +49,11 @@ def score_ava_detection(predictions: Path, annotations: Path) -> Report:
     return {
         "benchmark": "ava-detection",
         "scores": {"mAP@0.5IOU": found.mean_precision},
-        "intervals": _lists({"mAP@0.5IOU": found.interval}),
+        "intervals": bounds_of({"mAP@0.5IOU": found.interval}),
         "labels": dict(found.labels),
         "counts": counts,
         "notes": notes_of(counts) + ([] if found.interval else [NO_INTERVAL]),
     }
-
-
-def _lists(intervals: dict[str, tuple[float, float] | None]) -> dict[str, list[float]]:
-    return {name: list(bounds) for name, bounds in intervals.items() if bounds is not None}
 
 
 def _span(row: Row, *, scored: bool = False) -> Span:

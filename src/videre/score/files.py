@@ -120,6 +120,11 @@ def percents(interval: tuple[float, float]) -> list[float]:
     return [interval[0] * 100, interval[1] * 100]
 
 
+def bounds_of(intervals: Mapping[str, tuple[float, float] | None]) -> dict[str, list[float]]:
+    """Named intervals as lists, as JSON has them; those that could not be drawn are left out."""
+    return {name: list(pair) for name, pair in intervals.items() if pair is not None}
+
+
 def share_report(shares: Mapping[str, Share]) -> Report:
     """Scores, intervals and right answers of named shares, in percent; null where nothing was counted."""
     return {

@@ -8,7 +8,7 @@ from jaxtyping import Float64
 
 from videre.metrics import highlights, moments, qvhighlights
 from videre.metrics.qvhighlights import Windows
-from videre.score.files import Report, Row, by_id, first, notes_of, percents, unknown
+from videre.score.files import Report, Row, bounds_of, by_id, first, notes_of, percents, unknown
 
 Rows = Mapping[str, Row]
 
@@ -62,7 +62,7 @@ def _moments(report: Report, said: Rows, truth: Rows) -> int:
     true = _true(truth)
     found = qvhighlights.by_length(_windows(said), true)
     report["scores"] |= qvhighlights.moment_scores(found)
-    report["intervals"] |= _lists(qvhighlights.moment_intervals(found))
+    report["intervals"] |= bounds_of(qvhighlights.moment_intervals(found))
     report["detail"] = {
         name: {
             "MR-mAP": {str(x): ap * 100 for x, ap in score.precision.items()},
@@ -84,7 +84,7 @@ def _highlights(report: Report, said: Rows, truth: Rows) -> int:
         report["notes"] = [f"{odd} have more or fewer saliency scores than clips: cut, or filled with 0"]
     scores, bounds = qvhighlights.highlight_scores(clips, true)
     report["scores"] |= scores
-    report["intervals"] |= _lists(bounds)
+    report["intervals"] |= bounds_of(bounds)
     report["baselines"]["level_saliency"] = qvhighlights.highlight_scores(qvhighlights.level(true), true)[0]
     return sum(not clips.get(qid) for qid in truth)
 
@@ -99,10 +99,6 @@ def _saliency(row: Row) -> Float64[np.ndarray, "C W"]:
     if len(scores) != len(ids):
         raise row.wrong(f'"saliency_scores" has {len(scores)} rows for {len(ids)} "relevant_clip_ids"')
     return highlights.saliency_of(ids, scores, duration_seconds=duration)
-
-
-def _lists(bounds: Mapping[str, tuple[float, float]]) -> dict[str, list[float]]:
-    return {name: list(pair) for name, pair in bounds.items()}
 
 
 def _saliency_notes(counts: Mapping[str, int]) -> list[str]:

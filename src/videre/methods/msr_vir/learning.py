@@ -1,7 +1,6 @@
 """How a parser's weights move: rows of a cycle, one after another, through the one door of training."""
 
 import contextlib
-import json
 import random
 import sys
 from collections.abc import Callable, Sequence
@@ -11,7 +10,7 @@ from typing import Any
 
 from videre import compat
 from videre.errors import ConfigError
-from videre.jobs import replace_file
+from videre.jobs import begun
 from videre.types import JSON
 
 compat.need_hf()
@@ -77,7 +76,7 @@ def learnt(parser: TextLLM, rows: Sequence[dict[str, JSON]], loss: RowLoss, how:
     """
     if not rows:
         raise ConfigError("there is no pair or group to learn from")
-    _begun(out, rows, how)
+    begun(out, {"rows": list(rows), "how": asdict(how)})
     network = _learning(parser.network, how)
     steps = max(1, round(how.epochs * len(rows) / how.batch))
     inner = TextLLM(network, parser.tokenizer, name=parser.name, card=parser.card)
@@ -97,11 +96,3 @@ def _learning(network: nn.Module, how: Learning) -> nn.Module:
     if how.rank:
         return with_adapters(network, LoRA(rank=how.rank, alpha=how.alpha, dropout=0.0))
     return network.requires_grad_(True)
-
-
-def _begun(out: Path, rows: Sequence[dict[str, JSON]], how: Learning) -> None:
-    path, now = out / "rows.json", json.dumps({"rows": list(rows), "how": asdict(how)}, indent=1)
-    out.mkdir(parents=True, exist_ok=True)
-    if path.is_file() and path.read_text("utf-8") != now:
-        raise ConfigError(f"{path} holds other rows: take another folder")
-    replace_file(path, now)

@@ -254,7 +254,7 @@ def report(root: Path, size: Size) -> dict[str, Any]:
     """Writes `t2vid.json` and `t2vid.md`: the figures, and after them `t2vid_notes.md`, which says what they mean."""
     runs = gathered(root)
     found, seeds = claims(runs, size), [one["seed"] for one in runs]
-    state = commit(".")
+    state = commit("results/t2vid*.py", "src/videre/methods/t2vid", "src/videre/train", "src/videre/models")
     face = Face(None, PAGE.size_px)
     read = reading.accuracy(at(root / "reader" / "model"), 400, face)
     out = {"name": "t2vid", "claims": found, "seeds": seeds, "size": asdict(size), "reads": read, "commit": state}

@@ -10,7 +10,7 @@ frames: only time tells which of two captions is right, and a mean of frames is 
     python results/adapter.py --seed 0 --arm pair|branch|no-interaction|separate-st|joint-st|no-mbta|no-mbca|vtc
     python results/adapter.py --small           (seed 0: pair and branch, shorter; about a minute of one core)
     python results/adapter.py --long ...        (the second settings, see LONG)
-    python results/adapter.py --report          (writes adapter.md and adapter.json from what has been run)
+    python results/adapter.py --report          (adapter.md, with adapter_notes.md at its end, and adapter.json)
 """
 
 import argparse
@@ -459,7 +459,8 @@ def main() -> None:
     if given.report:
         told, longer = report(size), report(LONG)
         text = page(told) + (section("Longer", longer) if longer["arms"] and not given.small else "")
-        (HERE / "adapter.md").write_text(text)
+        notes = (HERE / "adapter_notes.md").read_text("utf-8")
+        (HERE / "adapter.md").write_text(text + ("" if given.small else notes), "utf-8")
         (HERE / "adapter.json").write_text(json.dumps({**told, "longer": longer}, indent=1) + "\n")
         print(json.dumps({key: told[key] for key in ("name", "claims", "seeds")}) if given.json else text)
 

@@ -124,18 +124,17 @@ def test_the_frame_layout_takes_any_number_of_frames():
 
 def test_pooling_follows_the_bins_of_adaptive_averages():
     model = made(grid=3, side=16)
-    model.projector = torch.nn.Sequential(torch.nn.Identity())
-    model.projector.register_parameter("number", torch.nn.Parameter(torch.zeros(1)))
     patches = torch.randn(1, 2, 256, 16)
-    tokens = model.tokens(patches).view(2, 3, 3, 16)
+    projected = model.projector(patches)[0]
+    tokens = model.tokens(patches).unflatten(1, (2, 3, 3))[0]
     edges = [(0, 6), (5, 11), (10, 16)]  # floor(16 i / 3) to ceil(16 (i + 1) / 3)
-    grid = patches[0].view(2, 16, 16, 16)
+    grid = projected.unflatten(1, (16, 16))
     for row, (top, bottom) in enumerate(edges):
         for column, (left, right) in enumerate(edges):
             wanted = grid[:, top:bottom, left:right].mean((1, 2))
             torch.testing.assert_close(tokens[:, row, column], wanted, atol=1e-5, rtol=0)
     model.config.grid = 1
-    torch.testing.assert_close(model.tokens(patches)[0], patches[0].mean(1), atol=1e-5, rtol=0)
+    torch.testing.assert_close(model.tokens(patches)[0], projected.mean(1), atol=1e-5, rtol=0)
 
 
 def batch_of(kind):
@@ -435,3 +434,25 @@ def test_the_recipes_that_come_along_are_read(name):
     recipe = training.read(tomllib.loads(path.read_text("utf-8")))
     assert recipe.data.labels == "runs/labels"
     assert bool(recipe.stage3.epochs) == (name == "selector_reward")
+
+
+@pytest.mark.parametrize("family", ["GPT2", "Llama", "OPT"])
+def test_the_head_reads_what_goes_into_the_last_block_which_is_not_run(family):
+    torch.manual_seed(0)
+    sizes = {"GPT2": {"n_embd": 32, "n_layer": 3, "n_head": 4}}.get(
+        family, {"hidden_size": 32, "num_hidden_layers": 3, "num_attention_heads": 4}
+    )
+    more = {"OPT": {"ffn_dim": 64, "word_embed_proj_dim": 32}, "Llama": {"intermediate_size": 64}}.get(family, {})
+    text = getattr(tf, f"{family}Config")(vocab_size=64, **sizes, **more)
+    vision = tf.SiglipVisionConfig(
+        hidden_size=16, intermediate_size=32, num_hidden_layers=1, num_attention_heads=2, image_size=32, patch_size=8,
+        vision_use_head=False,
+    )  # fmt: skip
+    model = FrameSelector(FrameSelectorConfig(vision_config=vision, text_config=text, n=4, grid=2)).eval()
+    embeds = torch.randn(2, 9, 32)
+    with torch.no_grad():
+        whole = model.llm.get_decoder()(inputs_embeds=embeds, output_hidden_states=True, use_cache=False)
+        assert torch.equal(model.penultimate(embeds), whole.hidden_states[-2])
+        last = whole.last_hidden_state
+        again = model.llm.get_decoder()(inputs_embeds=embeds, use_cache=False).last_hidden_state
+    assert torch.equal(last, again)  # nothing of the early end stays behind

@@ -125,11 +125,10 @@ class FrameSelector(PreTrainedModel):
 
     def tokens(self, patches: Float[Tensor, "B n P V"]) -> Float[Tensor, "B nG D"]:
         """The frames as the language model reads them: projected, then averaged to grid x grid tokens each."""
-        side = int(patches.shape[2] ** 0.5)
-        projected = self.projector(patches.to(next(self.projector.parameters()).dtype))
-        pictures = projected.flatten(0, 1).transpose(1, 2).unflatten(2, (side, side))
-        pooled = nn.functional.adaptive_avg_pool2d(pictures, self.config.grid)
-        return pooled.flatten(2).transpose(1, 2).unflatten(0, patches.shape[:2]).flatten(1, 2)
+        first, bend, last = self.projector
+        bent = bend(first(patches.to(first.weight.dtype)))
+        # The last layer is linear, so it may follow the average: on a few tokens a frame in place of all patches.
+        return last(_bins(patches.shape[2], self.config.grid).to(bent) @ bent).flatten(1, 2)
 
     def sequence(
         self, frames: Float[Tensor, "B N D"], input_ids: Int[Tensor, "B L"], lengths: Int[Tensor, " B"]
@@ -151,10 +150,8 @@ class FrameSelector(PreTrainedModel):
         self, embeds: Float[Tensor, "B S D"], mask: Tensor | None = None, places: Tensor | None = None
     ) -> Float[Tensor, "B S D"]:
         """Hidden states after the last but one block."""
-        out = self.llm.get_decoder()(
-            inputs_embeds=embeds, attention_mask=mask, position_ids=places, use_cache=False, output_hidden_states=True
-        )
-        return out.hidden_states[-2].to(next(self.head.parameters()).dtype)
+        given = {"inputs_embeds": embeds, "attention_mask": mask, "position_ids": places, "use_cache": False}
+        return _before_last_block(self.llm.get_decoder(), given).to(next(self.head.parameters()).dtype)
 
     def answer_loss(
         self, patches: Float[Tensor, "B n P V"], input_ids: Int[Tensor, "B L"], labels: Int[Tensor, "B L"]
@@ -173,6 +170,35 @@ class FrameSelector(PreTrainedModel):
         count = int(labels.shape[1])
         logits = self.llm(inputs_embeds=embeds, use_cache=False, logits_to_keep=count + 1).logits[:, :-1]
         return nn.functional.cross_entropy(logits.float().flatten(0, 1), labels.flatten(), ignore_index=-100)
+
+
+class _Reached(BaseException):
+    """Ends a pass before the last block, with the hidden states so far. No `Exception`: no layer may handle it."""
+
+
+def _before_last_block(decoder: nn.Module, given: dict[str, Any]) -> Float[Tensor, "B S D"]:
+    """Hidden states before the last block, which is not run."""
+    count = decoder.config.num_hidden_layers
+    blocks = next(part for part in decoder.children() if isinstance(part, nn.ModuleList) and len(part) == count)
+
+    def stop(block: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        raise _Reached(args[0] if args else kwargs["hidden_states"])
+
+    hook = blocks[-1].register_forward_pre_hook(stop, with_kwargs=True)
+    try:
+        decoder(**given)
+    except _Reached as reached:
+        return reached.args[0]
+    finally:
+        hook.remove()
+    raise ValueError(f"{type(decoder).__name__} did not run the last of its blocks")
+
+
+def _bins(patches: int, grid: int) -> Float[Tensor, "G P"]:
+    """The adaptive average of a square of patches over grid x grid bins, as weights."""
+    side = int(patches**0.5)
+    ones = torch.eye(patches).view(patches, side, side)
+    return nn.functional.adaptive_avg_pool2d(ones, grid).flatten(1).T
 
 
 def _both_ways(seen: Tensor, dtype: torch.dtype) -> Float[Tensor, "B 1 S S"]:

@@ -113,9 +113,8 @@ def part_answers(size: Size, folder: Path, number: int) -> list[dict[str, Any]]:
             for sample in asked(one, 1):
                 lines = {kind: line[at] for kind, line in found.items()}
                 lines["clip"] = features @ encoder().texts([sample.question.text])[0]
-                told.append(
-                    {"film": number * 1000 + i, "kind": sample.kind, **answered(answerer, shown, sample, lines)}
-                )
+                row = {"film": number * 1000 + i, "kind": sample.kind}
+                told.append(row | answered(watching, sample, lines))
                 at += 1
         place.write_text(json.dumps(told), "utf-8")
     return json.loads(place.read_text("utf-8"))

@@ -20,6 +20,7 @@ from videre.errors import ConfigError, ModelError
 from videre.methods.bt_adapter import captions, convert, encoder, losses, official, pretrain, store
 from videre.methods.bt_adapter.adapter import Adapter
 from videre.methods.bt_adapter.branch import BranchConfig
+from videre.methods.bt_adapter.mask import kept_tokens
 from videre.models import clip
 from videre.video.open import open_video
 
@@ -247,35 +248,64 @@ def test_an_official_file_by_command(place, tmp_path):
 WORKER = """
 import sys, torch
 from torch import distributed as dist
-from videre.methods.bt_adapter.losses import contrast
+from torch.nn.parallel import DistributedDataParallel
+sys.path.insert(0, sys.argv[4])
+import test_bt_adapter_train as told
+from videre.methods.bt_adapter import losses, pretrain
 rank = int(sys.argv[1])
 dist.init_process_group("gloo", init_method="file://" + sys.argv[2], rank=rank, world_size=2)
-g = torch.Generator().manual_seed(0)
-x, y, w = (torch.randn(*s, generator=g) for s in ((4, 6), (4, 5), (6, 5)))
-w.requires_grad_()
-mine = slice(2 * rank, 2 * rank + 2)
-loss = contrast(x[mine] @ w, y[mine], scale=1.0)
+x, y, w = told.rows_and_map()
+mine = [slice(0, 3), slice(3, 4)][rank]  # As where one process left out videos that it could not read.
+loss = losses.contrast(x[mine] @ w, y[mine], scale=1.0)
 loss.backward()
 dist.all_reduce(w.grad)
+model, batch = told.model_and_batch()
+half = {name: value[2 * rank :][:2] for name, value in batch.items() if name != "tokens"}
+half["tokens"] = {"input_ids": batch["tokens"]["input_ids"][2 * rank :][:2]}
+many = DistributedDataParallel(model, find_unused_parameters=True)
+pretrain.loss_of(losses.Weights())(many, half).backward()
 if rank == 0:
-    torch.save({"loss": loss.detach(), "grad": w.grad / 2}, sys.argv[3])
+    torch.save({"loss": loss.detach(), "grad": w.grad / 2, "grads": told.gradients(model)}, sys.argv[3])
 dist.destroy_process_group()
 """
 
 
-def test_two_processes_give_the_gradient_of_the_whole_batch(tmp_path):
-    run = [sys.executable, "-c", WORKER]
-    places = [str(tmp_path / "meet"), str(tmp_path / "told.pt")]
-    started = [subprocess.Popen([*run, str(rank), *places]) for rank in range(2)]
-    assert [process.wait(timeout=120) for process in started] == [0, 0]
+def rows_and_map():
     g = torch.Generator().manual_seed(0)
     x, y, w = (torch.randn(*shape, generator=g) for shape in ((4, 6), (4, 5), (6, 5)))
-    w.requires_grad_()
+    return x, y, w.requires_grad_()
+
+
+def model_and_batch():
+    torch.manual_seed(0)
+    model = losses.Pretraining(Adapter(tiny_clip.clip()[0], BranchConfig(depth=2, drop_path=0.0))).train()
+    kept = kept_tokens(4, patches=16, frames=3, ratio=0.5)
+    words = torch.randint(3, 20, (4, 6))
+    return model, {"pixels": torch.randn(4, 3, 3, 32, 32), "tokens": {"input_ids": words}, "kept": kept}
+
+
+def gradients(model):
+    return {name: p.grad for name, p in model.named_parameters() if p.grad is not None}
+
+
+def test_two_processes_give_the_gradient_of_the_whole_batch(tmp_path):
+    run = [sys.executable, "-c", WORKER]
+    places = [str(tmp_path / "meet"), str(tmp_path / "told.pt"), str(Path(__file__).parent)]
+    started = [subprocess.Popen([*run, str(rank), *places]) for rank in range(2)]
+    assert [process.wait(timeout=120) for process in started] == [0, 0]
+    x, y, w = rows_and_map()
     loss = losses.contrast(x @ w, y, scale=1.0)
     loss.backward()
     told = torch.load(tmp_path / "told.pt")
     torch.testing.assert_close(told["loss"], loss.detach())
     torch.testing.assert_close(told["grad"], w.grad)
+    model, batch = model_and_batch()
+    pretrain.loss_of(losses.Weights())(model, batch).backward()
+    wanted = gradients(model)
+    assert told["grads"].keys() == wanted.keys()
+    for name, gradient in wanted.items():
+        near = 1e-4 * gradient.abs().max().item() + 1e-5  # A bias of keys has rounding noise alone.
+        torch.testing.assert_close(told["grads"][name], gradient, rtol=1e-4, atol=near, msg=name)
 
 
 @pytest.mark.parametrize("name", ["adapter", "adapter_own"])

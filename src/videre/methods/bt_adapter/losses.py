@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from jaxtyping import Float, Int
 
@@ -12,7 +13,6 @@ compat.need_hf()
 import torch  # noqa: E402
 from torch import Tensor, nn  # noqa: E402
 from torch import distributed as dist  # noqa: E402
-from torch.distributed.nn import functional as dist_functional  # noqa: E402
 
 from videre.methods.bt_adapter.adapter import Adapter, Seen  # noqa: E402
 from videre.methods.bt_adapter.mask import Layout, targets  # noqa: E402
@@ -45,6 +45,12 @@ class Pretraining(nn.Module):
         width, projected = adapter.tower.width, adapter.tower.projected
         self.align = nn.Sequential(nn.Linear(width, projected), nn.LayerNorm(projected))
         self.register_state_dict_post_hook(_without_network)
+
+    def forward(
+        self, pixels: Float[Tensor, "B T 3 H W"], texts: Float[Tensor, "B P"], **settings: Any
+    ) -> dict[str, Tensor]:
+        """`losses` of this model: called through here, data-parallel training joins the gradients of all processes."""
+        return losses(self, pixels, texts, **settings)
 
 
 def losses(
@@ -104,11 +110,33 @@ def gathered(rows: Float[Tensor, "B P"]) -> Float[Tensor, "N P"]:
     """The rows of all processes, in their order, with gradients that reach each process's own.
 
     Each process receives the gradient of every process's loss, so that the mean over processes, which data-parallel
-    training takes, is the gradient of the loss of the whole batch.
+    training takes, is the gradient of the loss of the whole batch. Processes may have different numbers of rows.
     """
     if not (dist.is_available() and dist.is_initialized()) or dist.get_world_size() == 1:
         return rows
-    return torch.cat(dist_functional.all_gather(rows.contiguous()))
+    counts = [torch.zeros(1, dtype=torch.long, device=rows.device) for _ in range(dist.get_world_size())]
+    dist.all_gather(counts, torch.tensor([len(rows)], device=rows.device))
+    found: Tensor = _Gathered.apply(rows, [int(count) for count in counts])  # type: ignore[assignment]
+    return found
+
+
+class _Gathered(torch.autograd.Function):
+    """Rows of all processes; backwards, the sum of what all processes give for this one's."""
+
+    @staticmethod
+    def forward(ctx: Any, rows: Tensor, counts: list[int]) -> Tensor:
+        ctx.counts = counts
+        padded = rows.new_zeros(max(counts), *rows.shape[1:])
+        padded[: len(rows)] = rows
+        parts = [torch.empty_like(padded) for _ in counts]
+        dist.all_gather(parts, padded)
+        return torch.cat([part[:count] for part, count in zip(parts, counts, strict=True)])
+
+    @staticmethod
+    def backward(ctx: Any, *given: Tensor) -> tuple[Tensor, None]:
+        gradient = given[0].clone(memory_format=torch.contiguous_format)
+        dist.all_reduce(gradient)
+        return gradient.split(ctx.counts)[dist.get_rank()], None
 
 
 def _aims(adapter: Adapter, seen: Seen, kept: Tensor | None, layout: Layout) -> Tensor:

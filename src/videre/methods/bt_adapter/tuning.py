@@ -9,6 +9,7 @@ Differs: frames are decoded at their turn, nothing is stored beforehand; there a
     of the embedding table is learned.
 """
 
+import os
 import random
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -68,7 +69,7 @@ class Recipe:
         base: the chat model's checkpoint.
         adapter: a folder of an adapter trained beside its tower, to begin with.
         data: see `DataConfig`.
-        fit: how to train; `accumulate` is how many videos a step has.
+        fit: how to train; `accumulate` is how many videos of each process a step has.
         gates: whether the gates between tower and branch learn too; in the released code they do not.
         device: as for `mllm.load`.
     """
@@ -86,6 +87,7 @@ class Tuned(nn.Module):
 
     def __init__(self, model: Any, *, gates: bool) -> None:
         super().__init__()
+        self._loss = model.loss  # No module, so that its weights stay out of the checkpoints.
         self.branch = chat_model.branch_of(model)
         self.projector = chat_model.projector(model)
         model.network.requires_grad_(False)
@@ -93,6 +95,10 @@ class Tuned(nn.Module):
         for name, gate in self.named_parameters():
             if name.endswith("balance"):
                 gate.requires_grad_(gates)
+
+    def forward(self, batch: dict[str, Any]) -> torch.Tensor:
+        """The loss of a row; called through here, data-parallel training joins the gradients of all processes."""
+        return self._loss(batch["frames"], batch["question"], batch["target"]).mean()
 
 
 class Rows:
@@ -140,10 +146,10 @@ def train(told: dict[str, Any], out: Path) -> None:
         return
     rows = Rows(recipe.data, 0)
     config = _fit_config(recipe, len(rows.rows), out)
-    rows.count = config.steps * config.accumulate
+    rows.count = config.steps * config.accumulate * _processes()
     torch.manual_seed(config.seed)
     model = chat_model.load(recipe.base, recipe.adapter, device=recipe.device)
-    fit(Tuned(model, gates=recipe.gates), rows, _loss_of(model), config)
+    fit(Tuned(model, gates=recipe.gates), rows, lambda tuned, batch: tuned(batch), config)
     _write(model, recipe, out)
 
 
@@ -165,15 +171,12 @@ def read(told: dict[str, Any]) -> Recipe:
 
 def _fit_config(recipe: Recipe, rows: int, out: Path) -> FitConfig:
     given = {**PUBLISHED, **recipe.fit}
-    steps = max(1, round(recipe.data.epochs * rows / given["accumulate"]))
+    steps = max(1, round(recipe.data.epochs * rows / (given["accumulate"] * _processes())))
     return FitConfig(**{"steps": steps, "resume": True, **given, "out": str(out / "fit")})
 
 
-def _loss_of(model: Any) -> Any:
-    def loss(_: nn.Module, batch: dict[str, Any]) -> torch.Tensor:
-        return model.loss(batch["frames"], batch["question"], batch["target"]).mean()
-
-    return loss
+def _processes() -> int:
+    return int(os.environ.get("WORLD_SIZE", "1"))  # Each takes rows of its own.
 
 
 def _write(model: Any, recipe: Recipe, out: Path) -> None:

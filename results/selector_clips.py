@@ -70,11 +70,18 @@ def asked(told: Clip, each: int) -> list[Sample]:
     return [s for i in range(each) for s in world.questions(replace(told, seed=told.seed + i * 7919), kinds=KINDS)]
 
 
+def qformer() -> Path:
+    """The Q-Former model that was made last, or else made now."""
+    runs = ROOT / "runs" / "world-qformer"
+    made = sorted(runs.glob("*/measured.json"), key=lambda place: place.stat().st_mtime)
+    return made[-1].parent if made else world_qformer.make(world_qformer.Recipe(), runs)[0]
+
+
 class Reader:
     """The Q-Former model of the world, many frames at once, each read alone."""
 
     def __init__(self) -> None:
-        folder = world_qformer.make(world_qformer.Recipe(), ROOT / "runs" / "world-qformer")[0]
+        folder = qformer()
         self.model: Any = tf.InstructBlipForConditionalGeneration.from_pretrained(folder).eval()
         self.words = tf.AutoProcessor.from_pretrained(folder).tokenizer
         self.temporal = Temporal(FakeMLLM(lambda chunks, text: ""), Listing())

@@ -15,6 +15,7 @@ import json
 import time
 from dataclasses import asdict
 from functools import cache
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -153,7 +154,8 @@ def run(size: Size, folder: Path) -> dict[str, Any]:
     spent = sum(json.loads(place.read_text("utf-8"))["cpu_seconds"] for place in costs)
     return {
         "name": "selector_world", "claims": claims, "arms": arms, "questions": len(rows), "films": len(set(films)),
-        "cpu_seconds": round(spent), "size": asdict(size), "commit": commit(*USED),
+        "cpu_seconds": round(spent), "qformer": sha256((qformer() / "model.safetensors").read_bytes()).hexdigest()[:12],
+        "size": asdict(size), "commit": commit(*USED),
     }  # fmt: skip
 
 

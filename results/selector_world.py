@@ -35,6 +35,7 @@ from selector_clips import (
     encoder,
     film,
     labelled,
+    qformer,
     scores,
     trained,
     untrained,

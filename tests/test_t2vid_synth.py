@@ -211,6 +211,8 @@ def test_official_pages_tell_what_they_cut_off(texts, tmp_path):
         assert picture.mode == "RGB"
     done = CliRunner().invoke(command, [str(texts), "-o", str(out), "--compat", "t2vid", "--by", "fit"])
     assert "leave media and by as they are" in str(done.exception)
+    done = CliRunner().invoke(command, [str(texts), "-o", str(out), "--compat", "t2vid", "--page-px", "224"])
+    assert "only the font is free" in str(done.exception)
 
 
 def test_texts_that_fail_are_rows_and_the_others_are_made(texts, tmp_path):

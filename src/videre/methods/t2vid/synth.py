@@ -45,7 +45,8 @@ class Settings:
         by: how texts are cut; None puts on each page as much as fits.
         limit: most tokens, words or lines of a page.
         style: of the pages.
-        compat: "t2vid" draws the official pages, faults included; only with pictures.
+        compat: "t2vid" draws the official pages, faults included; only with pictures, and of their looks only the font
+            is free.
         shard_samples: samples of a shard.
     """
 
@@ -59,6 +60,10 @@ class Settings:
     def __post_init__(self) -> None:
         if self.compat and (self.media != "images" or self.by != "tokens"):
             raise ConfigError("the official pages are pictures cut by tokens: leave media and by as they are")
+        if self.compat and self.style != Style(font=self.style.font):
+            raise ConfigError(
+                "the official pages have one size, one margin and one way of lines: only the font is free"
+            )
         if self.shard_samples < 1 or self.limit < 1:
             raise ConfigError(f"a page and a shard hold one or more, got {self.limit=} {self.shard_samples=}")
 

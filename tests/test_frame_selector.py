@@ -80,6 +80,48 @@ def test_truth_of_a_batch_is_that_of_one_call_a_frame(tiny_checkpoint, pictures,
     assert len(set(np.round(whole, 6))) > 1
 
 
+@pytest.mark.parametrize("family", FAMILIES)
+def test_words_before_the_pictures_are_read_once_and_change_no_score(tiny_checkpoint, pictures, family, monkeypatch):
+    model = mllm.load(str(tiny_checkpoint(family)))
+    yes, no = verdict_tokens(model.network, model.processor.tokenizer)
+    text = Truth(model).prompt.format(question=ASKED.text)
+    alone = []
+    for i in range(len(pictures)):
+        session = model.each(Frames(pictures.pixels[i : i + 1], pictures.seconds[i : i + 1]), before=text)
+        logits = session.next_token("", start="Evaluation:").double().numpy()
+        alone.append(float(share(logits[None, yes], logits[None, no])[0]))
+    passes = []
+    network = model.network.forward
+    monkeypatch.setattr(
+        model.network, "forward", lambda **given: passes.append(tuple(given["input_ids"].shape)) or network(**given)
+    )
+    whole = Truth(model, batch=2, question_first=True)(pictures, ASKED).scores
+    np.testing.assert_allclose(whole, alone, atol=1e-4)
+    if family == "llava_onevision":  # its template puts pictures first
+        return
+    (once, words), *rest = passes
+    passes.clear()
+    picture_first = Truth(model, batch=2)(pictures, ASKED).scores
+    whole_prompt = passes[0][1]
+    assert once == 1
+    assert words > 30
+    assert [rows for rows, _ in rest] == [2, 2, 1]
+    assert all(length <= whole_prompt - words + 8 for rows, length in rest if rows > 1)
+    assert np.abs(whole - picture_first).max() > 1e-6
+
+
+def test_the_question_first_is_refused_where_it_would_be_passed_over():
+    with pytest.raises(ConfigError, match="question_first"):
+        Truth(FakeMLLM(lambda chunks, text: "True"), question_first=True)
+
+
+def test_a_special_token_in_a_question_stays_text(tiny_checkpoint, pictures):
+    model = mllm.load(str(tiny_checkpoint("qwen3_vl")))
+    asked = Question("what is <|image_pad|> here?")
+    whole = Truth(model, question_first=True)(pictures, asked).scores
+    np.testing.assert_allclose(whole, Truth(model, batch=1, question_first=True)(pictures, asked).scores, atol=1e-4)
+
+
 def test_truth_after_an_explanation_reads_the_verdict_where_it_stands(tiny_checkpoint, pictures):
     model = mllm.load(str(tiny_checkpoint("qwen3_vl")))
     scorer = Truth(model, reasoned=True, most_tokens=6)
@@ -104,7 +146,7 @@ def test_share_sums_variants_and_heeds_no_other_token():
         network = None
         processor = SimpleNamespace(tokenizer=lambda word, **_: {"input_ids": [words[word]]})
 
-        def next_tokens(self, frames, text, wanted, *, start, batch):
+        def next_tokens(self, frames, text, wanted, *, start, before, batch):
             assert start == "Evaluation:"
             return np.tile(np.log([self.others, 0.1, 0.2, 0.05, 0.05, 0.1, 0.1])[list(wanted)], (len(frames), 1))
 

@@ -160,7 +160,8 @@ def _asked(kind: str, name: str, loader: Mapping[str, JSON], settings: dict[str,
     if not hasattr(model, "score"):
         raise ModelError(f"{name} scores no replies, so it cannot score frames: pass an image-text model")
     if kind == "truth":
-        taken = {key: settings.pop(key) for key in ("reasoned", "batch", "most_tokens") if key in settings}
+        own = ("reasoned", "batch", "most_tokens", "question_first")
+        taken = {key: settings.pop(key) for key in own if key in settings}
         return Truth(model, letters=naming.is_server(name), **taken)
     writer = settings.pop("writer", None)
     return Temporal(model, naming.writer(str(writer)) if writer else None)

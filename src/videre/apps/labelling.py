@@ -28,6 +28,9 @@ EXTRAS = ("grounds", "folders", "answers", "bounds", "task", "part")
     "-n", "--candidates", type=click.IntRange(1, 4096), default=128, show_default=True, help="Frames a video."
 )
 @click.option("--batch", type=click.IntRange(1), default=16, show_default=True, help="Frames judged at once.")
+@click.option(
+    "--question-first", is_flag=True, help="Put the question before the frame: read once for all; scores differ."
+)
 @click.option("--size-px", type=click.IntRange(16), default=448, show_default=True, help="Longest side of a frame.")
 @click.option("--device", help="cpu, cuda, ...; default: a GPU where there is one.")
 @click.option("--dedupe", is_flag=True, help="rows: keep the first of several rows with one id.")
@@ -116,7 +119,8 @@ def _labeller(given: dict[str, Any]) -> Any:
     spatial = temporal = None
     if name := given["spatial"]:
         letters = naming.is_server(name)
-        spatial = Truth(model(name), reasoned=given["reasoned"], letters=letters, batch=given["batch"])
+        spatial = Truth(model(name), reasoned=given["reasoned"], letters=letters, batch=given["batch"],
+                        question_first=given["question_first"])  # fmt: skip
     if name := given["captions"]:
         temporal = Temporal(model(name), naming.writer(given["writer"]) if given["writer"] else None)
     return Labeller(spatial, temporal, n=given["candidates"], size_px=given["size_px"])

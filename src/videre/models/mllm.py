@@ -19,6 +19,7 @@ compat.need_hf()
 import torch  # noqa: E402
 import transformers  # noqa: E402
 
+from videre.models import shared  # noqa: E402
 from videre.models.handover import Handover  # noqa: E402
 from videre.models.loading import card, checked_device, checked_dtype, load_errors, load_network  # noqa: E402
 from videre.models.prompt import Prompter, check_length  # noqa: E402
@@ -89,34 +90,49 @@ class TransformersMLLM:
         return Watched(self._loaded, self._loaded.prompter.read(frames))
 
     def next_tokens(
-        self, chunk: Frames, text: str, wanted: Sequence[int], *, start: str = "", batch: int = 16
+        self, chunk: Frames, text: str, wanted: Sequence[int], *, start: str = "", before: str = "", batch: int = 16
     ) -> Float[np.ndarray, "T K"]:
         """Log-probabilities of some tokens as the next one, for each frame shown alone with the same text.
 
+        What all prompts have in common before their pictures is read once, where it is long enough to pay.
+
         Args:
             chunk: frames; each is a prompt of its own, `batch` of them are read at once.
-            text: the prompt beside each frame.
+            text: the prompt after each frame.
             wanted: the tokens.
             start: the reply so far.
+            before: the prompt before each frame.
             batch: frames a forward pass.
         """
-        pieces = [
-            self._next_tokens(Frames(chunk.pixels[i : i + batch], chunk.seconds[i : i + batch]), text, start)[:, wanted]
-            for i in range(0, len(chunk), batch)
-        ]
-        return np.concatenate(pieces) if pieces else np.zeros((0, len(wanted)))
+        told, prefix = [], None
+        before, text = self._loaded.prompter.placed(before, text)
+        for i in range(0, len(chunk), batch):
+            part = Frames(chunk.pixels[i : i + batch], chunk.seconds[i : i + batch])
+            logs, prefix = self._next_tokens(part, (before, text, start), prefix)
+            told.append(logs[:, wanted])
+        return np.concatenate(told) if told else np.zeros((0, len(wanted)))
 
-    def each(self, frame: Frames) -> Watched:
+    def each(self, frame: Frames, *, before: str = "") -> Watched:
         """A session on one frame, shown as a picture without a time, as `next_tokens` shows it."""
-        return Watched(self._loaded, self._loaded.prompter.each(frame))
+        return Watched(self._loaded, self._loaded.prompter.each(frame, before))
 
-    def _next_tokens(self, chunk: Frames, text: str, start: str) -> Float[np.ndarray, "T V"]:
-        prompter = self._loaded.prompter
-        prompt = prompter.each(chunk)
+    def _next_tokens(
+        self, chunk: Frames, words: tuple[str, str, str], prefix: Any
+    ) -> tuple[Float[np.ndarray, "T V"], Any]:
+        """Of a batch, and the cache of what its prompts begin with, which the next batch may use."""
+        (before, text, start), prompter = words, self._loaded.prompter
+        prompt = prompter.each(chunk, before)
         rest = [*prompter.question(prompt, text), *prompter.reply(start)]
         with self._loaded.turn():
-            logits = self._forward(prompt, rest, keep=1)[:, -1]
-            return torch.log_softmax(logits.float(), -1).double().cpu().numpy()
+            inputs = self._whole(prompt, rest)
+            count = shared.common(self.network, inputs["input_ids"], inputs)
+            if count and prefix is None:
+                prefix = shared.read(self.network, inputs["input_ids"][0, :count])
+            if count and prefix is not None:
+                logits = shared.follow(self.network, prefix, inputs, keep=1)[:, -1]
+            else:
+                logits = self._read(inputs, keep=1)[:, -1]
+            return torch.log_softmax(logits.float(), -1).double().cpu().numpy(), prefix
 
     def prompt(self, frames: Iterable[Frames], question: Question) -> str:
         """The whole prompt as the model reads it, decoded back; a run of placeholders is told once, with its count."""
@@ -129,6 +145,10 @@ class TransformersMLLM:
 
     def _forward(self, prompt: Any, rest: Sequence[int], *, keep: int) -> Float[torch.Tensor, "B K V"]:
         """As `_logits`, for every row of a batch of heads; the rest is the same for all."""
+        return self._read(self._whole(prompt, rest), keep=keep)
+
+    def _whole(self, prompt: Any, rest: Sequence[int]) -> dict[str, Any]:
+        """Inputs of heads and rest, on the model's device."""
         inputs = on_device(prompt, self.network)
         heads = torch.as_tensor(prompt.inputs["input_ids"]).to(self.network.device)
         inputs["input_ids"] = torch.cat([heads, torch.tensor([list(rest)] * len(heads), device=heads.device)], 1)
@@ -136,6 +156,9 @@ class TransformersMLLM:
         if "mm_token_type_ids" in inputs:
             inputs["mm_token_type_ids"] = extended(inputs["mm_token_type_ids"], len(rest))
         check_length(inputs["input_ids"].shape[1], self.network.config)
+        return inputs
+
+    def _read(self, inputs: dict[str, Any], *, keep: int) -> Float[torch.Tensor, "B K V"]:
         logits = self.network(**inputs, use_cache=False, logits_to_keep=keep).logits
         return logits[:, -keep:]  # some families, such as MiniCPM-V, give all of them
 

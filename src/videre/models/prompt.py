@@ -152,16 +152,31 @@ class Prompter:
         inputs = self._process(before[:cut], handed) if cut else {"input_ids": np.zeros((1, 0), np.int64)}
         return Prompt(inputs, marks[-1][0] if marks else "", before[cut:], tail, mode, frames)
 
-    def each(self, chunk: Frames) -> Prompt:
-        """The heads of a batch, one a frame: each shows its frame alone, as a picture without a time."""
+    def each(self, chunk: Frames, words: str = "") -> Prompt:
+        """The heads of a batch, one a frame: each shows its frame alone, as a picture without a time.
+
+        Args:
+            chunk: the frames.
+            words: text before each picture, where the template keeps the order of text and pictures.
+
+        Raises:
+            ValueError: the words hold a special token; see `placed`.
+        """
+        if self._special.search(words):
+            raise ValueError(f"text before a picture holds a special token: {words!r}")
         chunk = shrink(chunk, self.frame_px)
         alone = [{"type": "image"}, {"type": "text", "text": QUESTION}]
+        alone = [{"type": "text", "text": _scrubbed(words)}, *alone] if words else alone
         before, _, tail = self._render(alone).partition(QUESTION)
         anchor = list(self._special.finditer(before))[-1]
         text = before[: anchor.end()]
         given = {"text": [text] * len(chunk), "images": [[picture] for picture in upright(chunk)]}
         inputs = dict(self.processor(**given, return_tensors="pt", add_special_tokens=not self._starts_with_bos(text)))
         return Prompt(inputs, anchor[0], before[anchor.end() :], tail, "images", len(chunk))
+
+    def placed(self, before: str, after: str) -> tuple[str, str]:
+        """Text before a picture and after it: all of it after where it names a special token, to be taken literally."""
+        return ("", f"{before}\n{after}") if self._special.search(before) else (before, after)
 
     def _process(self, text: str, handed: Handed) -> dict[str, Any]:
         given: dict[str, Any] = {"text": [text], "return_tensors": "pt"}

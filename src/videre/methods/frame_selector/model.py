@@ -72,7 +72,7 @@ class FrameSelector(PreTrainedModel):
         width = config.text_config.hidden_size
         self.vision: Any = AutoModel.from_config(config.vision_config)
         self.llm: Any = AutoModelForCausalLM.from_config(config.text_config)
-        self.projector = nn.Sequential(
+        self.projector: Any = nn.Sequential(
             nn.Linear(config.vision_config.hidden_size, width), nn.GELU(), nn.Linear(width, width)
         )
         outputs = config.n if config.layout == "query" else 1
@@ -176,7 +176,7 @@ class _Reached(BaseException):
     """Ends a pass before the last block, with the hidden states so far. No `Exception`: no layer may handle it."""
 
 
-def _before_last_block(decoder: nn.Module, given: dict[str, Any]) -> Float[Tensor, "B S D"]:
+def _before_last_block(decoder: Any, given: dict[str, Any]) -> Float[Tensor, "B S D"]:
     """Hidden states before the last block, which is not run."""
     count = decoder.config.num_hidden_layers
     blocks = next(part for part in decoder.children() if isinstance(part, nn.ModuleList) and len(part) == count)

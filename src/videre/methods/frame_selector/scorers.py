@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
+from videre.errors import ConfigError
 from videre.methods.frame_selector.scored import Scored
 from videre.types import JSON, MLLM, Encoder, Frames, Question
 
@@ -60,6 +61,8 @@ class Truth:
         letters: ask for Y or N, which a server that lists likely tokens can score.
         batch: frames that are read at once by a model that runs here.
         most_tokens: of an explanation.
+        question_first: put the prompt before the picture, where the template keeps the order: a model that runs here
+            reads it once for all frames. Scores differ; most models were taught with the picture first.
 
     Source: section 3.3, spatial pseudo labels. The wording is ours; the paper's is not published.
     """
@@ -69,6 +72,11 @@ class Truth:
     letters: bool = False
     batch: int = 16
     most_tokens: int = 128
+    question_first: bool = False
+
+    def __post_init__(self) -> None:
+        if self.question_first and (self.reasoned or not hasattr(self.model, "next_tokens")):
+            raise ConfigError("question_first is for the direct verdict of a model that runs here: leave it out")
 
     @property
     def name(self) -> str:
@@ -79,7 +87,8 @@ class Truth:
     def card(self) -> JSON:
         """The model's card and the prompt; the size of a batch changes nothing."""
         card = {name: value for name, value in self.model.card.items() if name not in ("device", "torch")}
-        return {"scorer": "truth", "model": card, "prompt": self.prompt, "most_tokens": self.most_tokens}
+        told = {"scorer": "truth", "model": card, "prompt": self.prompt, "most_tokens": self.most_tokens}
+        return told | ({"question_first": True} if self.question_first else {})
 
     @property
     def prompt(self) -> str:
@@ -94,7 +103,8 @@ class Truth:
         if self.reasoned:
             return Scored(np.array([self._explained(frame, text) for frame in _each(frames)]))
         yes, no = verdict_tokens(self.model.network, self.model.processor.tokenizer)  # type: ignore[attr-defined]
-        told = self.model.next_tokens(frames, text, [*yes, *no], start=VERDICT, batch=self.batch)
+        before, after = (text, "") if self.question_first else ("", text)
+        told = self.model.next_tokens(frames, after, [*yes, *no], start=VERDICT, before=before, batch=self.batch)
         return Scored(share(told[:, : len(yes)], told[:, len(yes) :]))
 
     def _explained(self, frame: Frames, text: str) -> float:

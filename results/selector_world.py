@@ -1,7 +1,8 @@
 """The frame selector's claims on the generated world: clips whose things are shown for a quarter of a second each.
 
     python results/selector_world.py --smoke    (half a minute: the machinery, no claim)
-    python results/selector_world.py            (all: some eight CPU minutes; goes on where it stopped)
+    python results/selector_world.py --quick    (one seed: some four CPU minutes)
+    python results/selector_world.py            (three seeds: some eight CPU minutes; goes on where it stopped)
     python results/selector_world.py --part NAME   (labels, or selector-N, answers-N for seed N; one process each)
 
 Labels come from the world's Q-Former model, which reads pixels: P(True) of each frame alone on the frame selector's own
@@ -13,7 +14,7 @@ were written after a pilot on other seeds (docs/log.md) and before the run.
 import argparse
 import json
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
@@ -39,7 +40,7 @@ from selector_clips import (
     scores,
     trained,
     untrained,
-)  # fmt: skip
+)
 
 from videre.data import world
 from videre.methods.frame_selector.model import FrameSelector
@@ -59,9 +60,11 @@ CLAIMS = {
     "both labels beat temporal alone, k=4": ("both 4", "temporal 4", 1.0, 0.0),
 }
 USED = (
-    "results/selector_world.py", "results/selector_clips.py", "recipes", "src/videre/methods/frame_selector",
-    "src/videre/models", "src/videre/data/world",
+    "results/selector_world.py", "results/selector_clips.py", "recipes/world_clip.py", "recipes/world_qformer.py",
+    "src/videre/methods/frame_selector", "src/videre/models/builtin.py", "src/videre/models/builtin_weights",
+    "src/videre/data/world",
 )  # fmt: skip
+"""What decides the figures, for the mark of the commit."""
 FULL, SMOKE = Size(), Size(seeds=1, films=4, held_out=2, steps=4, batch=8)
 
 
@@ -164,7 +167,7 @@ def page(told: dict[str, Any]) -> str:
     """The result for a person."""
     lines = [
         "# Frame selection on clips of the world", "",
-        f"`python results/selector_world.py`, commit {told['commit']}, {told['size']['seeds']} seeds, "
+        f"`{told['command']}`, commit {told['commit']}, seeds {list(range(told['size']['seeds']))} of 0 to 2, "
         f"{told['questions']} held-out questions on {told['films']} clips; labelling and training took "
         f"{told['cpu_seconds']} CPU seconds on one thread. A clip has {N} candidates in {N * STEP_SECONDS:g} s and "
         f"{THINGS} things, one at a time, each shown for {STEP_SECONDS} s: on one candidate. Asked are the colour of a "
@@ -195,11 +198,12 @@ for seconds; it was not trained on these. No second answerer here: [selector.md]
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--smoke", action="store_true")
+    parser.add_argument("--quick", action="store_true", help="one seed of the three")
     parser.add_argument("--part", help="labels, selector-N, answers-N")
     parser.add_argument("--keep", type=Path, default=None, help="folder of what was made")
     given = parser.parse_args()
     torch.set_num_threads(1)
-    size = SMOKE if given.smoke else FULL
+    size = SMOKE if given.smoke else replace(FULL, seeds=1) if given.quick else FULL
     folder = given.keep or ROOT / "runs" / ("selector-world-smoke" if given.smoke else "selector-world")
     folder.mkdir(parents=True, exist_ok=True)
     if given.part:
@@ -207,7 +211,7 @@ def main() -> None:
         parts = {"labels": part_labels, "selector": part_selector, "answers": part_answers}
         parts[name](size, folder, *([int(number)] if number else []))
         return
-    told = run(size, folder)
+    told = run(size, folder) | {"command": f"python results/selector_world.py{' --quick' * given.quick}"}
     if given.smoke:
         print(page(told))
         return

@@ -15,7 +15,7 @@ from videre.apps import adapters, cli
 from videre.apps.training import read_recipe
 from videre.data import world
 from videre.errors import ConfigError, DataError, ModelError
-from videre.methods.bt_adapter import chat_model, store, tuning
+from videre.methods.bt_adapter import chat_model, official, store, tuning
 from videre.methods.bt_adapter.adapter import Adapter
 from videre.methods.bt_adapter.branch import BranchConfig
 from videre.methods.bt_adapter.chat import video_tokens
@@ -260,6 +260,22 @@ def test_what_was_tuned_answers_by_name(place, tmp_path):
     kept = {name: value for name, value in made.network.state_dict().items() if "language_model" in name}
     assert kept
     assert all(torch.equal(plain[name], value) for name, value in kept.items())
+
+
+def test_the_released_map_to_words(tmp_path):
+    """One linear layer: it fits a LLaVA whose two have nothing between them, and is refused by another."""
+    projector = llava()[0].model.multi_modal_projector
+    weight, bias = torch.randn_like(projector.linear_1.weight), torch.randn_like(projector.linear_1.bias)
+    torch.save({"model.mm_projector.weight": weight, "model.mm_projector.bias": bias,
+                "model.embed_tokens.weight": torch.zeros(2, len(bias))}, tmp_path / "mm_projector.bin")  # fmt: skip
+    found, remarks = official.projector([tmp_path / "mm_projector.bin"])
+    assert len(remarks) == 1
+    store.write_projector(tmp_path, found)
+    with pytest.raises(ModelError, match="projector_hidden_act = linear"):
+        store.fill_projector(projector, tmp_path)
+    projector.act, shown = torch.nn.Identity(), torch.randn(3, weight.shape[1])
+    store.fill_projector(projector, tmp_path)
+    torch.testing.assert_close(projector(shown), shown @ weight.T + bias)
 
 
 @pytest.mark.parametrize("place", ["llava"], indirect=True)

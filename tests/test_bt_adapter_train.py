@@ -234,9 +234,13 @@ def test_official_files_that_do_not_fit_are_refused(place, tmp_path):
 def test_an_official_file_by_command(place, tmp_path):
     network = clip.load(str(place / "clip")).network
     torch.save(convert.official(Adapter(network, BranchConfig(depth=2)).state_dict()), tmp_path / "whole.pth")
-    base = ["--base", place / "clip"]
-    told = command("adapter", "import", tmp_path / "whole.pth", *base, "-o", tmp_path / "ours")
+    base, words = ["--base", place / "clip"], {"weight": torch.randn(5, 3), "bias": torch.randn(5)}
+    torch.save({f"model.mm_projector.{name}": value for name, value in words.items()}, tmp_path / "mm_projector.bin")
+    files = [tmp_path / "whole.pth", tmp_path / "mm_projector.bin"]
+    told = command("adapter", "import", *files, *base, "-o", tmp_path / "ours")
     assert told.exit_code == 0, told.output
+    brought = load_file(tmp_path / "ours" / store.PROJECTOR)
+    assert all(torch.equal(brought[name], value) for name, value in words.items())
     assert encoder.load(None, tmp_path / "ours").adapter.branch.config.depth == 2
     back = command("adapter", "export", tmp_path / "ours", "-o", tmp_path / "back.safetensors")
     assert back.exit_code == 0, back.output

@@ -9,7 +9,7 @@ from safetensors.torch import load_file
 
 from videre.errors import ModelError
 from videre.evaluate import retrieval
-from videre.methods.bt_adapter import convert, losses, protocol
+from videre.methods.bt_adapter import convert, losses, official, protocol
 from videre.methods.bt_adapter.adapter import Adapter, layers
 from videre.methods.bt_adapter.branch import BranchConfig
 from videre.methods.bt_adapter.chat import combined, official_group, video_tokens
@@ -39,9 +39,9 @@ def eva():
     return Eva(tf.Blip2VisionConfig(**SIZES, intermediate_size=139, layer_norm_eps=1e-6), 16)
 
 
-def loaded(network, official, **config):
+def loaded(network, released, **config):
     adapter = Adapter(network, BranchConfig(**{"depth": 3, **config}))
-    adapter.load_state_dict(convert.ours(official))
+    adapter.load_state_dict(convert.ours(released))
     return adapter.eval()
 
 
@@ -64,6 +64,19 @@ def test_activations_of_the_retrieval_tower(golden, name, build, gates):
                 branch = torch.cat([seen.state.cls, seen.state.patches], 1)
                 torch.testing.assert_close(branch, told[f"state{number}.branch"], **NEAR)
         torch.testing.assert_close(adapter(told["video"]), told["video_embedding"], **NEAR)
+
+
+def test_an_eva_file_brings_its_tower(golden, tmp_path):
+    told = golden("vision_eval_eva")
+    state = {f"backbone.{name}": value for name, value in weights(told).items()}
+    torch.save({"state_dict": state}, tmp_path / "eva.pth")
+    adapter = official.eva(tmp_path / "eva.pth", heads=4)
+    with torch.no_grad():
+        torch.testing.assert_close(adapter(told["video"]), told["video_embedding"], **NEAR)
+    del state["backbone.head.bias"]
+    torch.save(state, tmp_path / "less.pth")
+    with pytest.raises(ModelError, match="no whole EVA tower"):
+        official.eva(tmp_path / "less.pth", heads=4)
 
 
 def test_parameters_of_the_large_model():
@@ -109,8 +122,8 @@ def test_losses_and_gradients_of_pretraining(golden):
     kept = from_dropped(told["branch_mask"])
     found = losses.losses(model, told["video"], texts, kept=kept, layout="official")
     names = {"vtc": "NCE_loss", "mbca": "branch_text_nce_loss", "mbta": "clip_branch_mask_mse_loss"}
-    for ours, official in names.items():
-        torch.testing.assert_close(found[ours], told[f"loss.{official}"], rtol=1e-4, atol=1e-6)
+    for ours, released in names.items():
+        torch.testing.assert_close(found[ours], told[f"loss.{released}"], rtol=1e-4, atol=1e-6)
     sum(found.values()).backward()
     wanted = convert.ours(weights(told, "grad."))
     got = {name: p.grad for name, p in model.adapter.named_parameters() if p.grad is not None}
@@ -148,10 +161,10 @@ def bare_vision():
     return tf.CLIPVisionModel(tf.CLIPVisionConfig(**SIZES, intermediate_size=64))
 
 
-def chat_tower(official):
+def chat_tower(released):
     """The chat tower with what the file holds of it; parts that never run keep their random weights."""
     adapter = Adapter(bare_vision(), BranchConfig(depth=3))
-    named = {name.replace("vision_model.", ""): value for name, value in convert.ours(official).items()}
+    named = {name.replace("vision_model.", ""): value for name, value in convert.ours(released).items()}
     missing = adapter.load_state_dict(named, strict=False)
     assert not missing.unexpected_keys
     return adapter.eval(), missing.missing_keys
@@ -198,14 +211,14 @@ def test_tokens_from_stored_features(golden):
 def test_official_names_come_back(shared):
     names = json.loads((shared / "golden" / "bt_adapter" / "state_dict_names_tiny.json").read_text())
     shapes = names["CLIPSimilarity_split"]
-    official = {name: torch.randn(shape) for name, shape in shapes.items()}
-    back = convert.official(convert.ours(official))
-    assert back.keys() == official.keys()
-    assert all(torch.equal(back[name], value) for name, value in official.items())
-    old = {name.replace("btadapter", "timesFPN"): value for name, value in official.items()}
-    assert convert.ours(old).keys() == convert.ours(official).keys()
+    released = {name: torch.randn(shape) for name, shape in shapes.items()}
+    back = convert.official(convert.ours(released))
+    assert back.keys() == released.keys()
+    assert all(torch.equal(back[name], value) for name, value in released.items())
+    old = {name.replace("btadapter", "timesFPN"): value for name, value in released.items()}
+    assert convert.ours(old).keys() == convert.ours(released).keys()
     with pytest.raises(ModelError, match=r"unknown tensors backbone\.other"):
-        convert.ours({**official, "backbone.other": torch.zeros(1)})
+        convert.ours({**released, "backbone.other": torch.zeros(1)})
 
 
 def test_official_frames(shared):

@@ -27,7 +27,7 @@ def command() -> None:
     "-o", "--out", required=True, type=click.Path(path_type=Path, file_okay=False), help="The folder to write."
 )
 def bring_in(files: tuple[Path, ...], base: str, out: Path) -> None:
-    """Turn official checkpoints into an adapter: a pre-training file, and an instruction-tuned one after it.
+    """Turn official checkpoints into an adapter: a pre-training file, and instruction-tuned ones after it.
 
     The files are read as tensors alone; nothing in them is run.
     """
@@ -39,9 +39,13 @@ def bring_in(files: tuple[Path, ...], base: str, out: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Remarks are told below, in one line each.
         made, remarks = official.from_official(files, pair.network)
+    words, more = official.projector(files)
+    remarks += more
     for remark in remarks:
         click.echo(f"videre: {remark}", err=True)
     note = {"files": [path.name for path in files], "remarks": remarks}
+    if words:
+        store.write_projector(out, words)
     click.echo(store.write(out, made, base=pair.card, note=note))
 
 

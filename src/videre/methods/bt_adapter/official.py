@@ -18,6 +18,10 @@ from torch import Tensor  # noqa: E402
 from videre.methods.bt_adapter import convert  # noqa: E402
 from videre.methods.bt_adapter.adapter import Adapter  # noqa: E402
 from videre.methods.bt_adapter.branch import BranchConfig  # noqa: E402
+from videre.methods.bt_adapter.tower import Eva  # noqa: E402
+
+MAP = "model.mm_projector."
+WORDS = "model.embed_tokens.weight"
 
 
 def official_file(path: str | Path) -> dict[str, Tensor]:
@@ -55,7 +59,7 @@ def from_official(files: Sequence[str | Path], network: Any) -> tuple[Adapter, l
     Args:
         files: a pre-training file; with an instruction-tuned one after it, the latter's tensors count. Alone, an
             instruction-tuned file has no gates and no last layer: chat reads no last layer, so the copy of the tower's
-            stays there.
+            stays there. What `mm_projector.bin` holds is for `projector`, and left out here.
         network: the frozen network that they stand beside; where a file holds it too, the two must agree.
 
     Raises:
@@ -63,7 +67,8 @@ def from_official(files: Sequence[str | Path], network: Any) -> tuple[Adapter, l
     """
     named: dict[str, Tensor] = {}
     for file in files:
-        named |= convert.ours(official_file(file))
+        state = official_file(file)
+        named |= convert.ours({name: value for name, value in state.items() if not name.startswith((MAP, WORDS))})
     layers = {int(name.split(".")[2]) for name in named if name.startswith("branch.spatial.")}
     tuned = "branch.time.weight" in named and not any(name.startswith("network.") for name in named)
     gates = "branch.out_balance" in named
@@ -77,6 +82,60 @@ def from_official(files: Sequence[str | Path], network: Any) -> tuple[Adapter, l
     _check_frozen(network, named)
     _fill(adapter, {name: value for name, value in named.items() if name.startswith("branch.")}, tuned)
     return adapter.eval(), remarks
+
+
+def projector(files: Sequence[str | Path]) -> tuple[dict[str, Tensor], list[str]]:
+    """The chat model's map to words, one linear layer, of an official `mm_projector.bin` among the files, and remarks.
+
+    Returns:
+        `weight` and `bias`, or nothing where no file holds them.
+    """
+    found: dict[str, Tensor] = {}
+    remarks: list[str] = []
+    for file in files:
+        state = official_file(file)
+        found |= {name.removeprefix(MAP): value for name, value in state.items() if name.startswith(MAP)}
+        if WORDS in state:
+            remarks.append("word vectors in the file are left out: no tokens stand around a video here")
+    return found, remarks
+
+
+def eva(path: str | Path, *, heads: int = 16) -> Adapter:
+    """The adapter of an official EVA file with the frozen picture tower that lies in it.
+
+    Args:
+        path: of the file.
+        heads: of attention, which no tensor's shape tells; EVA-CLIP-g has 16.
+
+    Raises:
+        ModelError: as `from_official`, or no EVA tower in the file.
+    """
+    named = convert.ours(official_file(path))
+    state = {name.removeprefix("network."): value for name, value in named.items() if name.startswith("network.v")}
+    try:
+        network = _eva_like(state, heads)
+        network.load_state_dict(state)
+    except (KeyError, RuntimeError) as error:
+        raise _misfit(f"{path}: no whole EVA tower in it: {str(error).splitlines()[-1].strip()}") from error
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # An EVA branch has no gates.
+        return from_official([path], network)[0]
+
+
+def _eva_like(state: Mapping[str, Tensor], heads: int) -> Eva:
+    from transformers import Blip2VisionConfig
+
+    patches = state["vision_model.embeddings.patch_embedding.weight"]
+    places = state["vision_model.embeddings.position_embedding"].shape[1] - 1
+    config = Blip2VisionConfig(
+        hidden_size=patches.shape[0],
+        patch_size=patches.shape[-1],
+        image_size=patches.shape[-1] * round(places**0.5),
+        num_hidden_layers=len({name.split(".")[3] for name in state if ".layers." in name}),
+        intermediate_size=len(state["vision_model.encoder.layers.0.mlp.fc1.bias"]),
+        num_attention_heads=heads,
+    )
+    return Eva(config, len(state["visual_projection.bias"]))
 
 
 def _check_frozen(network: Any, named: Mapping[str, Tensor], near: float = 2e-3) -> None:

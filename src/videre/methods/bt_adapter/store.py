@@ -5,7 +5,7 @@ One that was tuned with a chat model has that model's map to words beside it, `p
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -17,8 +17,10 @@ from videre.types import JSON
 
 compat.need_hf()
 
+import torch  # noqa: E402
 from safetensors import SafetensorError  # noqa: E402
 from safetensors.torch import load, save  # noqa: E402
+from torch import Tensor  # noqa: E402
 
 from videre.methods.bt_adapter.adapter import Adapter  # noqa: E402
 from videre.methods.bt_adapter.branch import BranchConfig  # noqa: E402
@@ -110,12 +112,13 @@ def fill_projector(projector: Any, folder: str | Path) -> None:
     """
     path = Path(folder) / PROJECTOR
     if path.exists():
-        _filled(projector, path, "the map of this chat model")
+        _filled(projector, path, "the map of this chat model", _as_two)
 
 
-def write_projector(folder: Path, projector: Any) -> None:
-    """Writes a chat model's map to words beside the branch."""
-    tensors = {name: value.detach().cpu().contiguous() for name, value in projector.state_dict().items()}
+def write_projector(folder: Path, state: Mapping[str, Tensor]) -> None:
+    """Writes the state of a chat model's map to words beside the branch."""
+    folder.mkdir(parents=True, exist_ok=True)
+    tensors = {name: value.detach().cpu().contiguous() for name, value in state.items()}
     replace_file(folder / PROJECTOR, save(tensors, {"format": "pt"}))
 
 
@@ -139,9 +142,24 @@ def tower_key(tower: Tower) -> str:
     return f"sha256:{digest.hexdigest()}"
 
 
-def _filled(module: Any, path: Path, wanted: str) -> None:
+def _as_two(projector: Any, state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The released map, one layer, for a LLaVA of transformers, which has two: the second changes nothing.
+
+    Raises:
+        ModelError: something that is not linear stands between the two.
+    """
+    if state.keys() != {"weight", "bias"} or not hasattr(projector, "linear_2"):
+        return state
+    probe, weight = torch.tensor([-1.0, 2.0]), state["weight"]
+    if not torch.equal(projector.act(probe), probe):
+        raise _no_adapter("the adapter's map to words is one layer: pass a LLaVA with projector_hidden_act = linear")
+    told = {"linear_1.weight": weight, "linear_1.bias": state["bias"]}
+    return told | {"linear_2.weight": torch.eye(len(weight)), "linear_2.bias": torch.zeros(len(weight))}
+
+
+def _filled(module: Any, path: Path, wanted: str, made: Callable[[Any, Any], Any] = lambda _, state: state) -> None:
     try:
-        module.load_state_dict(load(path.read_bytes()))
+        module.load_state_dict(made(module, load(path.read_bytes())))
     except (OSError, SafetensorError, RuntimeError) as error:
         reason = str(error).strip().split("\n")[-1].strip()
         raise _no_adapter(f"{path}: not {wanted}: {reason}") from error

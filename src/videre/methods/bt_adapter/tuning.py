@@ -183,6 +183,6 @@ def _write(model: Any, recipe: Recipe, out: Path) -> None:
     beside = store.facts(recipe.adapter)
     made = Adapter(chat_model.vision_of(model))
     made.branch = chat_model.branch_of(model)
-    store.write_projector(out, chat_model.projector(model))
+    store.write_projector(out, chat_model.projector(model).state_dict())
     note = {"tuned_with": model.card, "from": beside["note"], "recipe": asdict(recipe)}
     store.write(out, made, base=beside["base"], note=note)

@@ -78,15 +78,55 @@ def listing(seed: int, events: int = 4) -> Lesson | None:
         return None
     sample = samples[int(rng.integers(len(samples)))]
     steps = [where(lines, seconds, act) for act in needed(told, sample)]
-    named = NAMED.findall(sample.question.text)[0]
+    named = asked_of(sample.question.text)
     if not all(steps) or not any(named in lines[i] for i in steps[0]):
         return None
     chosen = sorted(i for step in steps for i in step)
-    words = ["; ".join(f"{lines[step[0]]}: {numbers(step)}" for step in steps)] if len(steps) > 1 else []
-    reply = ". ".join([*words, f"[{numbers(chosen)}]"])
+    heads = [named, *(lines[step[0]] for step in steps[1:])]
+    words = "; ".join(f"{head}: {numbers(step)}" for head, step in zip(heads, steps, strict=True))
+    reply = f"{words}. [{numbers(chosen)}]"
     shown = "\n".join(f"{i}: {line}" for i, line in enumerate(lines))
     prompt = LIST.format(count=len(lines), captions=shown, question=sample.question.text)
     return Lesson("list", sample.kind, prompt, reply, chosen)
+
+
+def asked_of(question: str) -> str:
+    """The thing that a question is about.
+
+    >>> asked_of("Which thing acts right after the blue square?")
+    'blue square'
+    """
+    return next(name for name in NAMED.findall(question) if name not in ("thing", "object"))
+
+
+def repeating(seed: int) -> Lesson:
+    """Some names, to be said again: what all other lessons need first."""
+    rng = np.random.default_rng([seed, 45])
+    said = ", ".join(_some(rng, 6, 16))
+    return Lesson("repeat", "repeat", f"{said}\n", said, said)
+
+
+def looking_up(seed: int) -> Lesson:
+    """Where each of some names stands, by number of its line or by letter: one look-up after the other."""
+    rng = np.random.default_rng([seed, 46])
+    has_letters = rng.random() < 0.4
+    names = _some(rng, 5, 6) if has_letters else _some(rng, 6, 12)
+    keys = [letter(i) for i in range(len(names))] if has_letters else [str(i) for i in range(len(names))]
+    lines = [
+        f"{k}. the {name}" if has_letters else f"{k}: {article(name)}" for k, name in zip(keys, names, strict=True)
+    ]
+    order = rng.permutation(len(names))
+    said = [f"the {names[i]}. {keys[i]}" if has_letters else f"{names[i]}: {keys[i]}" for i in order]
+    reply = ("\n" if has_letters else "; ").join(said)
+    return Lesson("look up", "look up", "\n".join(lines) + "\n", reply, reply)
+
+
+def _some(rng: np.random.Generator, least: int, below: int) -> list[str]:
+    every = [f"{colour} {shape}" for colour in COLOURS for shape in SHAPES]
+    return [str(name) for name in rng.choice(every, size=int(rng.integers(least, below)), replace=False)]
+
+
+DRILLS = {"repeat": repeating, "look up": looking_up}
 
 
 def needed(told: Story, sample: Sample) -> list[Act]:
@@ -131,7 +171,7 @@ def reading(seed: int, events: int = 4) -> Lesson | None:
     asked = sample.question
     right = letter(asked.options.index(sample.answer))
     shown = "\n".join(f"{t:.1f} s: {line}" for t, line in zip(seconds, lines, strict=True))
-    reply = f"{sample.answer}. {right}"
+    reply = f"{asked_of(asked.text)}: {sample.answer}. {right}"
     return Lesson("read", kind, READ.format(captions=shown, question=listed(asked)), reply, right, len(asked.options))
 
 

@@ -20,7 +20,7 @@ import transformers as tf
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
 from torch import nn
 from world_kept import kept
-from world_lessons import Lesson, lesson
+from world_lessons import DRILLS, Lesson, lesson
 
 from videre.data import world
 from videre.data.world.scene import COLOURS, SHAPES
@@ -31,24 +31,41 @@ from videre.methods.msr_vir.policy import read
 from videre.methods.msr_vir.prompts import OURS
 from videre.methods.msr_vir.rivals import READ
 from videre.models.text import TextLLM
-from videre.options import INSTRUCTION
+from videre.options import INSTRUCTION, letter
 from videre.train.fit import FitConfig, fit
 
 HERE = Path(__file__).parent
 END, PAD = "<|endoftext|>", "<|pad|>"
 FIRST_OF_TOKENIZER = 30_000_000
 PROMPT_SHARE = 0.5
+TOLD_WEIGHT = 4.0
+"""What a name, a number or a letter of a reply weighs in the loss: the rest is form, which is learned at once."""
+
+
+@dataclass(frozen=True)
+class Round:
+    """Some steps with a learning rate that rises and falls; in the first of them drills stand beside the lessons."""
+
+    steps: int
+    drill: str
+    drilled_steps: int
+    lr: float
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """All that decides the weights; the seed of lesson i of batch n is `first_seed + n * batch + i`."""
+    """All that decides the weights; the seed of lesson i of batch n is `first_seed + n * batch + i`.
 
-    steps: int = 3000
+    Attributes:
+        rounds: one after the other: to say names again comes before to look up where they stand.
+        drills: how many stand in a batch, in place of half as many lessons.
+    """
+
+    rounds: tuple[Round, ...] = (Round(2600, "repeat", 400, 4e-3), Round(2200, "look up", 1100, 3e-3))
     batch: int = 16
+    drills: int = 12
     width: int = 64
     layers: int = 3
-    lr: float = 4e-3
     seed: int = 0
     first_seed: int = 31_000_000
 
@@ -106,22 +123,31 @@ def network(recipe: Recipe, words: tf.PreTrainedTokenizerFast) -> tf.LlamaForCau
 
 
 class Batches:
-    """Lessons as token ids, by number."""
+    """The lessons of a round as token ids, by number."""
 
-    def __init__(self, recipe: Recipe, words: tf.PreTrainedTokenizerFast) -> None:
-        self.recipe, self.words = recipe, words
+    def __init__(self, recipe: Recipe, words: tf.PreTrainedTokenizerFast, number: int = 0) -> None:
+        self.recipe, self.words, self.round = recipe, words, recipe.rounds[number]
+        self.first_seed = recipe.first_seed + recipe.batch * sum(one.steps for one in recipe.rounds[:number])
+        told = [*names(), *map(str, range(100)), *(f" {letter(i)}" for i in range(5))]
+        self.told = torch.tensor(sorted({words(text)["input_ids"][0] for text in told}))
 
     def __len__(self) -> int:
-        return self.recipe.steps
+        return self.round.steps
 
     def __getitem__(self, index: int) -> dict[str, torch.Tensor]:
-        first = self.recipe.first_seed + index * self.recipe.batch
-        rows = [self._row(lesson(seed)) for seed in range(first, first + self.recipe.batch)]
+        rows = [self._row(one) for one in self._lessons(index)]
         longest = max(len(ids) for ids, _ in rows)
         pad = self.words.pad_token_id
         ids = torch.tensor([ids + [pad] * (longest - len(ids)) for ids, _ in rows])
         labels = torch.tensor([marks + [-100] * (longest - len(marks)) for _, marks in rows])
-        return {"input_ids": ids, "attention_mask": (ids != pad).long(), "labels": labels}
+        weights = torch.where(torch.isin(ids, self.told), TOLD_WEIGHT, 1.0)
+        return {"input_ids": ids, "attention_mask": (ids != pad).long(), "labels": labels, "weights": weights}
+
+    def _lessons(self, index: int) -> list[Lesson]:
+        first = self.first_seed + index * self.recipe.batch
+        drills = self.recipe.drills if index < self.round.drilled_steps else 0
+        lessons = [lesson(seed) for seed in range(first, first + self.recipe.batch - drills // 2)]
+        return lessons + [DRILLS[self.round.drill](seed) for seed in range(first, first + drills)]
 
     def _row(self, one: Lesson) -> tuple[list[int], list[int]]:
         prompt = self.words(one.prompt)["input_ids"]
@@ -131,12 +157,13 @@ class Batches:
 
 def loss(model: Any, batch: dict[str, torch.Tensor]) -> torch.Tensor:
     """Cross-entropy of the replies, and a little of the prompts: captions repeat, which teaches to copy."""
-    ids, mask, labels = batch["input_ids"], batch["attention_mask"], batch["labels"]
+    ids, mask, labels, weights = (batch[name] for name in ("input_ids", "attention_mask", "labels", "weights"))
     logits = model(input_ids=ids, attention_mask=mask, use_cache=False).logits[:, :-1]
     each = nn.functional.cross_entropy(logits.transpose(1, 2), ids[:, 1:], reduction="none")
     is_reply = labels[:, 1:] >= 0
     is_prompt = mask[:, 1:].bool() & ~is_reply
-    return each[is_reply].mean() + PROMPT_SHARE * each[is_prompt].mean()
+    weights = weights[:, 1:] * is_reply
+    return (each * weights).sum() / weights.sum() + PROMPT_SHARE * each[is_prompt].mean()
 
 
 def is_right(one: Lesson, reply: str) -> bool:
@@ -172,10 +199,18 @@ def make(recipe: Recipe, out: Path, *, held_out: int = 60) -> tuple[Path, dict[s
 
     def train(folder: Path, on_the_way: Path) -> dict[str, Any]:
         words = tokenizer()
-        settings = FitConfig(
-            str(on_the_way), recipe.steps, lr=recipe.lr, seed=recipe.seed, save_steps=200, log_steps=50, resume=True
-        )
-        model = fit(network(recipe, words), Batches(recipe, words), loss, settings)
+        model: Any = network(recipe, words)
+        for number, one in enumerate(recipe.rounds):
+            settings = FitConfig(
+                f"{on_the_way}-{number}",
+                one.steps,
+                lr=one.lr,
+                seed=recipe.seed,
+                save_steps=200,
+                log_steps=50,
+                resume=True,
+            )
+            model = fit(model, Batches(recipe, words, number), loss, settings)
         model.save_pretrained(folder)
         words.save_pretrained(folder)
         return measure(TextLLM(model, words, name="world", card={}), held_out)
@@ -186,7 +221,6 @@ def make(recipe: Recipe, out: Path, *, held_out: int = 60) -> tuple[Path, dict[s
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--out", type=Path, default=Path("runs/world-llm"))
-    parser.add_argument("--steps", type=int, default=Recipe.steps)
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
-    print(*make(Recipe(steps=given.steps, seed=given.seed), given.out))
+    print(*make(Recipe(seed=given.seed), given.out))

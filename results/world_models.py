@@ -13,7 +13,7 @@ import json
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,7 @@ import world_lessons  # noqa: E402
 import world_llm  # noqa: E402
 import world_page  # noqa: E402
 import world_qformer  # noqa: E402
+import world_reading  # noqa: E402
 from checkout import commit  # noqa: E402
 from world_detected import measure as found  # noqa: E402
 
@@ -101,41 +102,11 @@ def part_qformer(count: int = 120) -> list[Row]:
 
 def part_llm() -> list[Row]:
     """The three prompts; blind: every caption says "nothing"; one frame: all captions but one do."""
-    model = text.load(str(folder("llm")), device="cpu")
-    rows: dict[str, list[Any]] = defaultdict(list)
-    for one in world_llm.held_out(150):
-        rows[f"{one.task} {one.kind}"].append(one)
-    return [_read(model, kind, lessons) for kind, lessons in sorted(rows.items())]
+    return world_reading.rows(text.load(str(folder("llm")), device="cpu"), each=150)
 
 
-def _read(model: Any, kind: str, lessons: Sequence[Any]) -> Row:
-    def share(seen: Callable[[Any], str]) -> float:
-        said = [model.generate(seen(one), max_tokens=96) for one in lessons]
-        return float(np.mean([world_llm.is_right(a, b) for a, b in zip(lessons, said, strict=True)]))
-
-    chance = float(np.mean([1 / one.options if one.options else 0.0 for one in lessons]))
-    row = {"kind": kind, "count": len(lessons), "right": share(lambda one: one.prompt), "chance": chance}
-    if lessons[0].task == "parse":
-        return row
-    return row | {
-        "blind": share(lambda one: hidden(one.prompt, 0)),
-        "one frame": share(lambda one: hidden(one.prompt, 1)),
-    }
-
-
-def hidden(prompt: str, keep: int) -> str:
-    """A prompt whose captions but the first `keep` that show something say "nothing"."""
-    lines, left = [], keep
-    for line in prompt.split("\n"):
-        head, mark, shown = line.partition(": ")
-        if mark and head[:1].isdigit() and shown != "nothing":
-            line, left = (line, left - 1) if left else (f"{head}: nothing", 0)
-        lines.append(line)
-    return "\n".join(lines)
-
-
-def part_chain(count: int = 60) -> list[Row]:
-    """Frames of stories, described by the Q-Former model, listed by the text model; blind: empty stages."""
+def part_chain(count: int = 15) -> list[Row]:
+    """Frames of stories, described by the Q-Former model, listed by the text model."""
     seeing = naming.model(f"ma-lmm:{folder('qformer')}#slots=0,answer_tokens=24", device="cpu")
     reading = text.load(str(folder("llm")), device="cpu")
     right: dict[str, list[bool]] = defaultdict(list)
@@ -151,7 +122,8 @@ def part_chain(count: int = 60) -> list[Row]:
             truth = {
                 i for act in acts for i, t in enumerate(seconds) if act.span.start_seconds <= t < act.span.end_seconds
             }
-            reply = reading.generate(LIST.format(count=len(said), captions=shown, question=sample.question.text))
+            asked = LIST.format(count=len(said), captions=shown, question=sample.question.text)
+            (reply,) = world_reading.replies(reading, [asked])
             chosen = set(indices(reply, len(said)))
             right[str(sample.kind)].append(chosen == truth)
     return [{"kind": k, "count": len(rows), "right": float(np.mean(rows))} for k, rows in sorted(right.items())]

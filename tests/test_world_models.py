@@ -64,9 +64,11 @@ def test_lessons_are_true_and_judged_by_the_methods_own_readers(recipes):
         told = [lessons.lesson(world.HELD_OUT_SEED + i, task) for i in range(6)]
         assert all(llm.is_right(one, one.reply) for one in told)
         assert not any(llm.is_right(a, b.reply) for a, b in pairwise(told) if a.truth != b.truth)
-    for one in (lessons.lesson(i, "list") for i in range(12)):
+    lists = [lessons.lesson(i, "list") for i in range(12)]
+    assert {"TN", "TP"} <= {one.kind for one in lists}, "the order of things is asked about too"
+    for one in lists:
         lines = [line.partition(": ")[2] for line in one.prompt.splitlines() if line[:1].isdigit()]
-        named = lessons.NAMED.findall(one.prompt.partition("Question: ")[2])[0]
+        named = lessons.asked_of(one.prompt.partition("Question: ")[2])
         assert one.truth
         assert all(lines[i] != "nothing" for i in one.truth)
         assert any(named in lines[i] for i in one.truth), "the event of the thing that is named is among them"
@@ -79,17 +81,33 @@ def test_a_frame_helps_where_its_own_event_is_asked_about(recipes):
     for seed in range(0, 80, 2):
         one = frames.shown(seed)
         for kind, asked, helps in one.questions:
-            named = lessons.NAMED.findall(asked)[0]
+            named = lessons.asked_of(asked)
             if named in one.names:
                 assert helps, (seed, kind)
             if helps:
                 assert one.names, (seed, kind)
 
 
+def test_drills_say_again_and_look_up_what_stands_in_the_prompt(recipes):
+    lessons = recipes("world_lessons")
+    for seed in range(8):
+        again, found = (lessons.DRILLS[name](seed) for name in ("repeat", "look up"))
+        assert again.prompt == f"{again.reply}\n"
+        stands = set(found.prompt.replace(": an ", ": ").replace(": a ", ": ").splitlines())
+        for said in found.reply.replace("; ", "\n").splitlines():
+            name, mark, key = said.replace(". ", ": ").partition(": ")
+            assert f"{key}: {name}" in stands or f"{key}. {name}" in stands
+            assert mark
+        assert len(found.reply.replace("; ", "\n").splitlines()) == len(stands)
+
+
 def test_text_model_is_trained_kept_and_read_by_the_house(recipes, tmp_path):
     recipe = recipes("world_llm")
-    settings = recipe.Recipe(steps=25, batch=4, width=32, layers=1)
+    rounds = (recipe.Round(15, "repeat", 5, 4e-3), recipe.Round(10, "look up", 5, 3e-3))
+    settings = recipe.Recipe(rounds=rounds, batch=4, drills=2, width=32, layers=1)
     folder, reached = recipe.make(settings, tmp_path, held_out=1)
+    first, second = (recipe.Batches(settings, recipe.tokenizer(), number) for number in (0, 1))
+    assert second.first_seed == first.first_seed + 15 * 4, "no lesson comes twice"
     assert sum(count for count, _ in reached.values()) == 3
     model = text.load(str(folder), device="cpu")
     (lesson,) = list(recipe.held_out(1))[:1]
@@ -126,15 +144,15 @@ def test_area_is_the_share_of_pairs_in_the_right_order(recipes):
 
 
 def test_who_sees_less_is_told_less(recipes):
-    lessons, models = recipes("world_lessons"), recipes("world_models")
+    lessons, reading = recipes("world_lessons"), recipes("world_reading")
     for task in ("list", "read"):
         prompt = lessons.lesson(world.HELD_OUT_SEED, task).prompt
         captions = [line for line in prompt.splitlines() if line[:1].isdigit()]
         for keep in (0, 1):
-            left = [line for line in models.hidden(prompt, keep).splitlines() if line[:1].isdigit()]
+            left = [line for line in reading.hidden(prompt, keep).splitlines() if line[:1].isdigit()]
             assert len(left) == len(captions)
             assert sum(not line.endswith(": nothing") for line in left) == keep
-        assert models.hidden(prompt, 99) == prompt
+        assert reading.hidden(prompt, 99) == prompt
 
 
 def test_page_has_a_table_a_part_with_intervals(recipes):
@@ -161,3 +179,18 @@ def test_comments_do_not_count_and_code_does(recipes, tmp_path):
     same.write_text("x=1\n")
     other.write_text("x = 2\n")
     assert key(recipe, [one]) == key(recipe, [same]) != key(recipe, [other])
+
+
+def test_who_knows_all_but_the_order_guesses_at_order_and_tells_the_rest(recipes):
+    guess = recipes("world_guess")
+    told: dict[str, list[dict[str, float]]] = {}
+    for seed in range(25):
+        story = world.tell(seed, world.StoryConfig(seconds=60.0, events=7))
+        seen = guess.frames(story)
+        for sample in world.story_questions(story):
+            told.setdefault(str(sample.kind), []).append(guess.shares(seen, sample))
+    shuffled = {kind: np.mean([row["shuffled"] for row in rows]) for kind, rows in told.items()}
+    assert all(abs(shuffled[kind] - 0.2) < 0.03 for kind in ("TN", "TP", "Sequence", "DC"))
+    assert all(shuffled[kind] > 0.95 for kind in ("CW", "TC", "DL", "Feasibility", "Prediction"))
+    assert shuffled["DO"] > 0.85, "but where things of one shape turn both colours"
+    assert all(np.mean([row["one_frame"] for row in told[kind]]) < 0.27 for kind in ("TN", "TP", "Sequence"))

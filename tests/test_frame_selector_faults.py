@@ -1,10 +1,12 @@
 """Bad rows, junk replies, servers, locks, kills, interrupts, closed pipes, for `videre label` and `videre select`."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
 import time
+from functools import partial
 
 import numpy as np
 import pytest
@@ -17,6 +19,7 @@ from videre.apps import labelling, selecting
 from videre.data import world
 from videre.data.world.sample import SAMPLE
 from videre.errors import ConfigError, DataError, ModelError
+from videre.models import endpoint
 from videre.record import from_row
 
 MODEL = """
@@ -82,6 +85,15 @@ def test_a_bad_row_is_told_by_its_line_and_the_good_ones_are_labelled(place, bad
     assert [row["id"] for row in jobs.rows(place / "out")] == ["a"]
 
 
+def test_a_line_of_a_hundred_megabytes_is_passed_over_by_its_number(place):
+    write(place, line(), b'{"id": "b", "video": "x.mp4", "question": "', b"x" * 100_000_000, b'"}\n', line(id="c"))
+    done = label(place)
+    assert done.exit_code == 4
+    assert "rows.jsonl:2: the line is longer than" in done.stderr
+    assert len(done.stderr) < 2000
+    assert [row["id"] for row in jobs.rows(place / "out")] == ["a", "c"]
+
+
 def test_marks_of_windows_are_read_and_equal_ids_refused_unless_meant(place):
     write(place, b"\xef\xbb\xbf", line().replace(b"\n", b"\r\n"), line(question="again?"))
     done = label(place)
@@ -122,6 +134,52 @@ def test_a_server_that_asks_to_wait_is_waited_for(place):
     np.testing.assert_allclose(row["spatial"], [share] * 2, atol=1e-6)
 
 
+def hurried(monkeypatch):
+    limits = {"try_seconds": 0.5, "deadline_seconds": 2.0, "backoff_seconds": 0.05}
+    monkeypatch.setattr(endpoint, "connect", partial(endpoint.connect, **limits))
+
+
+@pytest.mark.parametrize(
+    "trouble",
+    [Response(500, b"{}"), Response(hang_seconds=60), Response(200, b'{"choices": [{"mess'), Response(dropped=True)],
+    ids=["500", "hang", "half-json", "dropped"],
+)
+def test_a_server_that_stumbles_once_is_asked_again(place, monkeypatch, trouble):
+    hurried(monkeypatch)
+    write(place, line())
+    asked = []
+
+    def reply(body):
+        asked.append(body)
+        return trouble if len(asked) == 1 else letters(body)
+
+    with serve(reply) as base_url:
+        assert label(place, spatial=f"{base_url}#tiny").exit_code == 0
+    assert len(asked) == 3
+    (row,) = jobs.rows(place / "out")
+    assert row["error"] is None
+    assert len(row["spatial"]) == 2
+
+
+def test_an_item_on_which_a_server_hangs_meets_its_deadline_alone(place, monkeypatch):
+    hurried(monkeypatch)
+    write(place, line(id="a", question="the slow one?"), line(id="b", question="the other?"))
+
+    def reply(body):
+        return Response(hang_seconds=60) if "the slow one?" in json.dumps(body) else letters(body)
+
+    with serve(reply) as base_url:
+        started = time.monotonic()
+        assert label(place, spatial=f"{base_url}#tiny").exit_code == 4
+        assert time.monotonic() - started < 30
+        slow, other = sorted(jobs.rows(place / "out"), key=lambda row: row["id"])
+        assert slow["error"]["code"] == "deadline"
+        assert other["error"] is None
+    with serve(letters, port=int(base_url.rpartition(":")[2].split("/")[0])):  # well again, at the same address
+        assert label(place, "--retry-failed", spatial=f"{base_url}#tiny").exit_code == 0
+    assert all(row["error"] is None for row in jobs.rows(place / "out"))
+
+
 @pytest.mark.parametrize("status", [401, 404])
 def test_a_server_that_refuses_for_good_is_not_asked_again(place, status):
     write(place, *(line(id=str(i)) for i in range(20)))
@@ -143,9 +201,24 @@ def test_a_second_labeller_of_the_same_folder_is_told_who_holds_it(place):
     assert not (place / "asked").exists()
 
 
-def started(place, *more, slow, **settings):
-    import os
+def test_a_clock_that_jumps_back_and_another_time_zone_change_nothing(place, monkeypatch):
+    write(place, line(), line(id="b", question="the b?"))
+    assert label(place).exit_code == 0
+    asked, rows = (place / "asked").read_text(), list(jobs.rows(place / "out"))
+    real = time.time
+    monkeypatch.setattr(time, "time", lambda: real() - 400 * 86_400)
+    monkeypatch.setenv("TZ", "Pacific/Kiritimati")
+    time.tzset()
+    try:
+        assert label(place).exit_code == 0
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    assert (place / "asked").read_text() == asked
+    assert list(jobs.rows(place / "out")) == rows
 
+
+def started(place, *more, slow, **settings):
     told = {**os.environ, "SLOW": str(slow)}
     command = [sys.executable, "-m", "videre", "label", *arguments(place, *more, **settings)]
     return subprocess.Popen(command, env=told, stderr=subprocess.PIPE, text=True)
@@ -199,6 +272,52 @@ def test_an_interrupted_run_keeps_what_it_has_and_says_how_to_go_on(place, numbe
     assert running.returncode == code, told
     assert 1 <= len(list(jobs.rows(place / "out"))) < 50
     assert "run the same" in told.lower()
+
+
+def test_a_second_interrupt_ends_it_now(place):
+    write(place, *(line(id=str(i), question=f"the {i}?") for i in range(3)))
+    running = started(place, slow=60)
+    until((place / "asked").is_file)
+    running.send_signal(signal.SIGINT)
+    time.sleep(0.5)
+    assert running.poll() is None  # finishing what is in hand
+    began = time.monotonic()
+    running.send_signal(signal.SIGINT)
+    _, told = running.communicate(timeout=60)
+    assert time.monotonic() - began < 4
+    assert running.returncode == 130
+    assert "Traceback" not in told
+
+
+def test_select_is_interrupted_without_a_traceback(place):
+    model = f"top-k:truth={place / 'models.py'}:noted,n=50,size_px=32"
+    command = [sys.executable, "-m", "videre", "select", str(SAMPLE), "which?", "-s", model]
+    running = subprocess.Popen(
+        command, env={**os.environ, "SLOW": "0.5"}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    until((place / "asked").is_file)
+    running.send_signal(signal.SIGINT)
+    shown, told = running.communicate(timeout=60)
+    assert running.returncode == 130
+    assert shown == ""
+    assert "Traceback" not in told
+
+
+@pytest.mark.parametrize(("status", "code"), [(401, 5), (404, 5)])
+def test_select_tells_a_server_that_refuses(status, code):
+    with serve(lambda body: Response(status, b'{"error": {"message": "no"}}')) as base_url:
+        told = [str(SAMPLE), "which?", "-s", f"top-k:truth={base_url}#tiny,n=8"]
+        done = CliRunner().invoke(selecting.command, told, standalone_mode=False)
+        assert isinstance(done.exception, ModelError)
+        assert done.exception.exit_code == code
+        assert len(base_url.questions) == 1
+
+
+def test_select_gives_its_frames_also_where_a_model_talks_junk(place):
+    done = select(SAMPLE, "which?", "-k", 3, "-s", f"top-k:captions={place / 'models.py'}:silent,n=6", "--json")
+    evidence = from_row(json.loads(done.stdout)).evidence
+    assert len(evidence.seconds) == 3
+    assert set(evidence.scores) == {0.0}
 
 
 FORM = {

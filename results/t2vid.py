@@ -265,7 +265,9 @@ def report(root: Path, size: Size) -> dict[str, Any]:
     )  # fmt: skip
     head = (
         "# T2Vid in the generated world\n\n"
-        f"`python results/t2vid.py --seed 0` (1, 2), then `--report`; commit {state}, seeds {seeds}, {asdict(size)}.\n"
+        f"`python results/t2vid.py --seed 0` (1, 2), then `--report`; commit {state}, "
+        f"seeds {', '.join(map(str, seeds))}.\n"
+        f"Settings: {', '.join(f'{name} {value}' for name, value in asdict(size).items())}.\n"
         f"The reader names {read['colour']:.1%} of colours and {read['shape']:.1%} of shapes on 400 new pages.\n\n"
         "| claim | difference | 95 % interval | must exceed | holds |\n| --- | ---: | ---: | ---: | --- |\n"
     )

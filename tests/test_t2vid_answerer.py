@@ -16,6 +16,7 @@ from videre.apps.lessons import Shown
 from videre.data import training_rows
 from videre.data.training_rows import TrainingRow
 from videre.errors import ConfigError, DataError
+from videre.methods.t2vid.budget import Budget
 from videre.models import mllm
 from videre.train.answerer import Lesson, Lessons, LoRA, Schooling, train, with_adapters
 from videre.types import Frames, Question
@@ -233,6 +234,25 @@ def test_the_control_in_words_has_the_same_ids_and_no_frames(recipe):
     lesson = Shown(answerer.read(table).show)(one)
     assert lesson.frames == []
     assert len(lesson.question.text.split()) > 50
+
+
+def test_what_is_too_long_as_pages_is_left_out_of_the_control_too(recipe, tmp_path):
+    rows = [{"id": f"t{n}", "text": "sea " * (30 + 90 * (n % 2)), "question": "Q?", "answer": "A."} for n in range(4)]
+    (tmp_path / "texts.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    table = training.read_recipe(recipe)
+    most = Budget(table["model"]["start"], page_px=(56, 56)).tokens(2, "Q?", "A.")
+    table["data"][0]["most_tokens"], table["mix"]["count"] = most, 6
+    found = {}
+    for shown in ("pages", "words"):
+        table["data"][0]["shown"] = shown
+        sources, dropped = answerer.mixed(answerer.read(table))
+        assert dropped["synthetic"] == {f"more than {most} tokens": 2}
+        found[shown] = [one.row.id for one in sources]
+    assert found["pages"] == found["words"]
+    table["model"]["start"] = "builtin"
+    table["data"][0]["most_tokens"] = 1
+    with pytest.raises(DataError, match="the mix needs 2 rows of 'synthetic' and there are 0"):
+        answerer.mixed(answerer.read(table))
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,9 @@
 """Other ways to show a video, and studies: grids, slow and fast tokens, curves, orders, attention, diversity."""
 
+import base64
 import json
 import random
+import re
 
 import numpy as np
 import pytest
@@ -17,7 +19,7 @@ from videre.apps.study import command
 from videre.data import training_rows, world
 from videre.data.training_rows import TrainingRow
 from videre.errors import ModelError
-from videre.methods.t2vid import attention, diversity
+from videre.methods.t2vid import attention, diversity, page
 from videre.methods.t2vid.curves import Curve, Reordered, by_group
 from videre.methods.t2vid.rivals import Grid, Rival, in_grid
 from videre.methods.t2vid.slow_fast import SlowFast, SlowFastModel, pooled, projected
@@ -252,5 +254,19 @@ def test_study_order_and_attention_and_diversity_from_the_command_line(questions
         (tmp_path / f"{name}.jsonl").write_text(training_rows.lines(rows, "swift"))
     told = json.loads(run("diversity", tmp_path / "few.jsonl", tmp_path / "many.jsonl", "-o", tmp_path / "d", "--json"))
     assert told["sets"]["few"]["vendi"] < told["sets"]["many"]["vendi"]
-    for name in ("order/order.png", "attention/attention.png", "d/diversity.png"):
-        assert (tmp_path / name).stat().st_size > 5000
+    for name, told in (("order/order", "shuffled"), ("attention/attention", "neighbour"), ("d/diversity", "vendi")):
+        plot = (tmp_path / f"{name}.png").read_bytes()
+        assert len(plot) > 5000
+        report = (tmp_path / f"{name}.html").read_text("utf-8")
+        assert base64.b64encode(plot).decode() in report
+        assert f"<t{'d' if told == 'neighbour' else 'h'}>{told}</t" in report
+
+
+def test_the_report_of_a_sweep_shows_its_figures_and_names_as_text():
+    shares = {"right": [1, 3], "count": 4, "percent": [25.0, 75.0], "low": [4.6, 30.1], "high": [69.9, 95.4]}
+    told = {"study": "frames", "model": "<b>", "groups": {"all": {"frames": [1, 2], **shares, "saturation": None}}}
+    text = page.page(told, b"\x89PNG")
+    assert "&lt;b&gt;" in text
+    cells = re.findall(r"<t[dh]>(.*?)</t[dh]>", text)
+    assert cells[:5] == ["group", "questions", "1 frame", "2 frames", "saturates at"]
+    assert cells[5:] == ["all", "4", "25.0 % [4.6, 69.9]", "75.0 % [30.1, 95.4]", "-"]

@@ -173,6 +173,7 @@ def test_shards_for_webdataset(texts, tmp_path):
     summary = json.loads(run(texts, "-o", out, "--media", "webdataset", "--shard-samples", 3, "--verify", "--json"))
     assert (summary["samples"], summary["verified"]) == (4, 4)
     assert sorted(p.name for p in (out / "shards").iterdir()) == ["shard-00000.tar", "shard-00001.tar"]
+    assert [row.id for row in training_rows.read(out / "text_only.jsonl")] == ["t/0", "t/1", "t/2", "t/3"]
     with tarfile.open(out / "shards/shard-00000.tar") as tar:
         names = tar.getnames()
         row = json.loads(tar.extractfile(next(name for name in names if name.endswith(".json"))).read())
@@ -249,5 +250,7 @@ def test_samples_beyond_the_budget_are_left_out_and_counted(texts, tmp_path, tin
     summary = json.loads(run(texts, "-o", tmp_path / "out", "--model", folder, "--most-tokens", limit, "--json"))
     assert summary["samples"] == 2
     assert summary["left_out"] == {f"more than {limit} tokens": 2}
+    done = CliRunner().invoke(command, [str(texts), "-o", str(tmp_path / "c"), "--most-tokens", "9"])
+    assert "--most-tokens needs --model" in str(done.exception)
     both = json.loads(run(texts, "-o", tmp_path / "b", "--most-pages", 2, "--json"))
     assert both["left_out"] == {"more than 2 pages": 2}

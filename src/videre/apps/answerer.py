@@ -128,13 +128,14 @@ def _row(text: LongText, data: Data) -> TrainingRow:
 
 
 def _limits(data: Data, model: Model) -> dict[str, Any]:
+    """The limits of the texts as pages, also where they stay words: the control has the same rows."""
     limits: dict[str, Any] = {"question_words": data.question_words or None}
-    if model.start == "builtin" or data.shown == "words":
-        return limits
     from videre.methods.t2vid.budget import Budget
+    from videre.models.builtin import FOLDER
 
     style, maker = style_of(data.style), page_maker(json.dumps([data.by, data.limit, data.style]))
-    budget = Budget(model.start, page_px=(style.width_px, style.height_px))
+    start = str(FOLDER) if model.start == "builtin" else model.start
+    budget = Budget(start, page_px=(style.width_px, style.height_px))
     limits["tokens"] = lambda text: budget.tokens(len(maker(text)), text.question, text.answer)
     return limits | {"most_tokens": data.most_tokens or budget.context_tokens}
 

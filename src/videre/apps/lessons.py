@@ -42,7 +42,8 @@ class Data:
         shown: "pages", or "words" for the control in pure text.
         share: its part of the mix.
         question_words: longer questions are left out.
-        most_tokens: longer samples are left out, counted by the model's own processor; 0 takes the model's context.
+        most_tokens: longer samples are left out, counted as pages by the model's own processor, also where they stay
+            words, so that the control has the same rows; 0 takes the model's context.
         by: how texts are cut; "fit" puts on a page what it holds.
         limit: most tokens, words or lines of a page.
         style: as in `videre.methods.t2vid.layout.Style`.

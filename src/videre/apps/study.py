@@ -205,14 +205,17 @@ def _shares(shares: Sequence[Any]) -> dict[str, Any]:
 
 def _tell(told: dict[str, Any], path: Path, as_json: bool) -> None:
     from videre.jobs import replace_file
+    from videre.methods.t2vid.page import page
 
+    plot = path.with_suffix(".png")
     replace_file(path, json.dumps(told, indent=1) + "\n")
+    replace_file(path.with_suffix(".html"), page(told, plot.read_bytes()))
     if as_json:
         click.echo(json.dumps(told))
         return
     for name, table in (told.get("groups") or told.get("sets") or {"": _short(told)}).items():
         click.echo(f"{name or told['study']}: " + ", ".join(f"{key} {value}" for key, value in table.items()))
-    click.echo(f"wrote {path} and {path.with_suffix('.png')}")
+    click.echo(f"wrote {path}, {plot} and {path.with_suffix('.html')}")
 
 
 def _short(told: dict[str, Any]) -> dict[str, Any]:

@@ -53,7 +53,7 @@ TWIN = "text_only.jsonl"
               help="What becomes of characters that the font lacks.")  # fmt: skip
 @click.option("--compat", type=click.Choice(["t2vid"]), help="The official pages, faults included.")
 @click.option("--question-words", type=click.IntRange(1), help="Leave out longer questions.")
-@click.option("--model", help="Count tokens with the processor of this checkpoint (a folder or a hub id).")
+@click.option("--model", help="Count tokens with the processor of this checkpoint (a folder, a hub id, builtin).")
 @click.option("--most-tokens", type=click.IntRange(1), help="Leave out longer samples; default: the model's context.")
 @click.option("--most-pages", type=click.IntRange(1), help="Leave out samples of more pages.")
 @click.option("--take", type=click.IntRange(1), help="So many texts, drawn by the seed.")
@@ -72,6 +72,8 @@ def command(ctx: click.Context, texts: Sequence[Path], out: Path, **given: Any) 
     """
     settings = _settings(given)
     forms = _forms(given["rows"])
+    if given["most_tokens"] and not given["model"]:
+        raise ConfigError("--most-tokens needs --model, whose processor counts them")
     chosen, dropped = _texts(texts, settings, given)
     from videre.methods.t2vid import synth
 
@@ -87,8 +89,8 @@ def command(ctx: click.Context, texts: Sequence[Path], out: Path, **given: Any) 
     _complain(out)
     made = synth.samples(out, todo)
     named = {text.id: text for text in chosen}
-    if given["media"] not in synth.SHARDS:
-        _write_rows([synth.training_row(sample, named[sample["id"]]) for sample in made], named, out, forms)
+    rows = [synth.training_row(sample, named[sample["id"]]) for sample in made]
+    _write_rows(rows, named, out, [] if given["media"] in synth.SHARDS else forms)  # shards hold their rows themselves
     broken = _verified(out, made, named, settings, quiet=quiet) if given["verify"] else {}
     summary = _summary(made, dropped, outcome, broken, verified=given["verify"])
     jobs.replace_file(out / "summary.json", json.dumps(summary, indent=2) + "\n")
@@ -167,8 +169,10 @@ def _limits(settings: Any, given: dict[str, Any]) -> dict[str, Any]:
     limits |= {"pages": count, "most_pages": given["most_pages"]}
     if given["model"]:
         from videre.methods.t2vid.budget import Budget
+        from videre.models.builtin import FOLDER
 
-        budget = Budget(given["model"], page_px=(given["page_px"], given["page_px"]))
+        model = str(FOLDER) if given["model"] == "builtin" else given["model"]
+        budget = Budget(model, page_px=(given["page_px"], given["page_px"]))
         limits |= {"tokens": lambda text: budget.tokens(count(text), text.question, text.answer)}
         limits |= {"most_tokens": given["most_tokens"] or budget.context_tokens}
     return limits

@@ -102,18 +102,21 @@ def _arms(n: int, fps: float, config: FocusConfig) -> tuple[list[Arm], int]:
 
 
 def _first_look(arm: Arm, extra: int, draw: np.random.Generator) -> list[int]:
-    others = np.delete(np.arange(arm.first, arm.last + 1), arm.middle - arm.first)
-    if not len(others):
+    """The middle of a stretch and some of its other frames."""
+    others = arm.last - arm.first
+    if not others:
         return [arm.middle]
-    return [arm.middle, *draw.choice(others, size=min(extra, len(others)), replace=False).tolist()]
+    places = (arm.first + draw.choice(others, size=min(extra, others), replace=False)).tolist()
+    return [arm.middle, *(frame + (frame >= arm.middle) for frame in places)]
 
 
 def _index(arm: Arm, looks: int) -> float:
     """Mean plus confidence: high where the stretch is good, or not well known."""
-    values = np.array(list(arm.scored.values()))
+    values = arm.scored.values()
     known, log = len(values), math.log(looks) if looks > 1 else 0.0
-    spread = max(float(values.var()), LEAST_VARIANCE)
-    return float(values.mean()) + math.sqrt(2 * log * spread / known) + 3 * log / known
+    mean = math.fsum(values) / known
+    spread = max(math.fsum((value - mean) ** 2 for value in values) / known, LEAST_VARIANCE)
+    return mean + math.sqrt(2 * log * spread / known) + 3 * log / known
 
 
 def _count(arms: int, share: float) -> int:

@@ -326,7 +326,10 @@ NOTE = """What this shows and what not: labels beat each other by how the questi
 caption, an order in no single frame), so these rows test that labelling, strategies and training keep what is there.
 The judge, the caption reader and the first answerer are small programs over networks that read pixels; the CLIP is
 small too. The selectors have no pre-trained language model to start from, so all of them but the vision tower learns,
-in one stage. `trained` is the per-frame layout, `trained query` the paper's."""
+in one stage. `trained` is the per-frame layout, `trained query` the paper's, which falls short: it reads all scores off
+one vector and has to learn from nothing, in 1500 steps, what places are; pilots of its settings stand in
+[the log](../docs/log.md#choosing-frames). Clips of the world, with the shipped model as answerer:
+[selector_world.md](selector_world.md)."""
 
 
 def main() -> None:

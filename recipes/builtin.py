@@ -10,7 +10,7 @@ import argparse
 import json
 import time
 import tomllib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -42,6 +42,9 @@ SMOKE = {
     "finish": {"steps": 3, "clips": 2, "asks": 3},
     "sharpen": {"steps": 3, "clips": 2, "asks": 3},
 }
+STAGES = tuple(SMOKE)
+MINUTES = "train_minutes", "cpu_minutes"
+"""What each stage notes: minutes by the clock, and of processor time, since it was last begun or resumed."""
 
 
 def main() -> None:
@@ -57,11 +60,8 @@ def main() -> None:
     recipe = tomllib.loads(told.recipe.read_text("utf-8"))
     if told.smoke:
         recipe = {k: {**v, **SMOKE.get(k, {})} if isinstance(v, dict) else v for k, v in recipe.items()}
-    clocks = time.perf_counter, time.process_time
-    started = [clock() for clock in clocks]
     train(recipe, told.out)
-    spent = [(clock() - start) / 60 for clock, start in zip(clocks, started, strict=True)]
-    report(told.out, clips=2 if told.smoke else told.clips, minutes=spent, recipe=recipe)
+    report(told.out, clips=2 if told.smoke else told.clips, recipe=recipe)
 
 
 def train(recipe: dict[str, Any], out: Path) -> None:
@@ -77,7 +77,7 @@ def train(recipe: dict[str, Any], out: Path) -> None:
     model.model.vision_model.requires_grad_(False)  # frozen from here on, as is the connector
     model.model.connector.requires_grad_(False)
     learner = motion.Followed(model)
-    for name in ("follow", "tiny", "language", "finish", "sharpen"):
+    for name in STAGES[2:]:
         stage(out, name, learner, lambda m, name=name: run_lessons(m, words, recipe, out, name), keep=learner)
     save(model, layout.processor(words, sizes), out / "checkpoint")
 
@@ -88,7 +88,11 @@ def stage(out: Path, name: str, learner: nn.Module, run: Callable[[nn.Module], N
     if done.is_file():
         keep.load_state_dict(load_file(done), strict=False)
         return
+    clocks = time.perf_counter, time.process_time
+    started = [clock() for clock in clocks]
     run(learner)
+    spent = [(clock() - start) / 60 for clock, start in zip(clocks, started, strict=True)]
+    (out / f"{name}.json").write_text(json.dumps(dict(zip(MINUTES, spent, strict=True))) + "\n", "utf-8")
     # The output layer shares the words' embedding; a file holds each tensor once.
     save_file({k: v.contiguous() for k, v in keep.state_dict().items() if not k.endswith("lm_head.weight")}, done)
 
@@ -147,25 +151,18 @@ def save(model: nn.Module, processor: Any, folder: Path) -> None:
     (folder / "world.json").write_text(json.dumps(world) + "\n", "utf-8")
 
 
-def report(out: Path, *, clips: int, minutes: Sequence[float], recipe: dict[str, Any]) -> None:
-    """Measures the checkpoint and writes `builtin.md` and `builtin.json` into the folder.
-
-    Args:
-        out: where the recipe wrote.
-        clips: held-out clips to measure on.
-        minutes: what training took, by the clock and of processor time.
-        recipe: the table of settings.
-    """
+def report(out: Path, *, clips: int, recipe: dict[str, Any]) -> None:
+    """Measures the checkpoint and writes `builtin.md` and `builtin.json` into the folder."""
     checkpoint = mllm.load(str(out / "checkpoint"), device="cpu", dtype="float32", answer_tokens=32)
     model = builtin.Builtin(checkpoint, builtin.familiar())
     rows, seconds = evaluation.evaluate(model, clips)
+    spent = [json.loads((out / f"{name}.json").read_text("utf-8")) for name in STAGES]
     weights = sum(p.numel() for p in model.network.parameters())
     told = {
         "name": "builtin",
         "parameters": weights,
         "held_out": {"first_seed": HELD_OUT_SEED, "clips": clips, "questions": sum(r.count for r in rows)},
-        "train_minutes": round(minutes[0], 1),
-        "cpu_minutes": round(minutes[1], 1),
+        **{name: round(sum(stage[name] for stage in spent), 1) for name in MINUTES},
         "milliseconds_per_question": round(seconds * 1000, 1),
         "command": "python recipes/builtin.py recipes/builtin.toml",
         "recipe": recipe,

@@ -144,8 +144,7 @@ times of the right order; "one frame", a random one of the 8; "blind", an empty 
 question without its options, right where the reply is the answer or names it and no other option.
 
 {table}"""
-TRAINED = """trained by `{command}` in {train_minutes} minutes by the clock,
-{cpu_minutes} of processor time (of the stages that this run trained)."""
+TRAINED = "trained by `{command}` in {train_minutes} minutes\nby the clock, {cpu_minutes} of processor time."
 
 
 def page(told: dict[str, Any], rows: list[Row]) -> str:

@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 import torch
 import transformers as tf
+from checkout import commit
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
 from videre.data import world
@@ -40,6 +41,8 @@ RUNS = HERE.parent / "runs" / "adapter"
 FIRST_SEED = 90_000_000
 HELD_OUT = 95_000_000
 SEEDS = (0, 1, 2)
+USED = "results/adapter*.py", "src/videre/methods/bt_adapter", "src/videre/train/fit.py"
+"""What decides the figures, for the mark of the commit."""
 WAYS = {"left": (-1, 0), "right": (1, 0), "up": (0, -1), "down": (0, 1)}
 OPPOSITE = {"left": "right", "right": "left", "up": "down", "down": "up"}
 ENDS = ["<|startoftext|>", "<|endoftext|>"]
@@ -357,7 +360,7 @@ def report(size: Size, root: Path = RUNS) -> dict[str, Any]:
             found.setdefault("frozen" if told["arm"] == "pair" else told["arm"], {})[told["seed"]] = told["right"]
     shares = {arm: {kind: _share(seeds, kind) for kind in ("motion", "order", "time", "static")}
               for arm, seeds in found.items()}  # fmt: skip
-    return {"name": "adapter", "size": asdict(size), "arms": shares, "claims": _claims(shares, found),
+    return {"name": "adapter", "commit": commit(*USED), "size": asdict(size), "arms": shares, "claims": _claims(shares, found),
             "seeds": {arm: sorted(seeds) for arm, seeds in found.items()}}  # fmt: skip
 
 
@@ -396,8 +399,8 @@ def _rate(right: dict[str, Any], kind: str) -> float:
 
 INTRODUCTION = """# A frozen pair learns time: BT-Adapter in the generated world
 
-Made by `python results/adapter.py --report`; what is measured stands at the top of that file. Shares of right answers,
-95 % intervals over all answers of all seeds, and the range of seeds. Chance is 50 % on time.
+Made by `python results/adapter.py --report` at commit {commit}; what is measured stands at the top of that file. Shares
+of right answers, 95 % intervals over all answers of all seeds, and the range of seeds. Chance is 50 % on time.
 
 An earlier world, without signs in the pair's pictures, is kept here as it was found: after 350 steps the frozen pair
 was right on 50.0 % of the questions on time, the branch on 60.8 % (57.3 to 64.1), motion 49.5 %, order 72.0 %. The
@@ -413,7 +416,7 @@ two things.
 
 def page(told: dict[str, Any]) -> str:
     """The report as Markdown."""
-    return INTRODUCTION + section("Settings as fixed first", told)
+    return INTRODUCTION.format(**told) + section("Settings as fixed first", told)
 
 
 def section(title: str, told: dict[str, Any]) -> str:

@@ -19,6 +19,7 @@ import adapter as study
 import numpy as np
 import torch
 import transformers as tf
+from checkout import commit
 from tokenizers import AddedToken, Tokenizer, models, pre_tokenizers
 
 from videre.data import world
@@ -201,7 +202,8 @@ def report(seeds: list[int]) -> dict[str, Any]:
     wins = {kind: all(each["adapter"][kind][0] > each["frame mean"][kind][0] for each in told)
             and shares[f"adapter, {kind}"]["low"] > shares[f"frame mean, {kind}"]["value"]
             for kind in ("motion", "order")}  # fmt: skip
-    return {"name": "adapter_chat", "seeds": seeds, "shares": shares, "holds": wins, "steps": STEPS}
+    return {"name": "adapter_chat", "seeds": seeds, "shares": shares, "holds": wins, "steps": STEPS,
+            "commit": commit(*study.USED)}  # fmt: skip
 
 
 def _share(counts: list[list[int]]) -> dict[str, float]:
@@ -215,8 +217,8 @@ def page(told: dict[str, Any]) -> str:
     lines = [
         "# Zero-shot chat through BT-Adapter in the generated world",
         "",
-        "Made by `python results/adapter_chat.py --report`; what is measured stands at the top of that file. Shares of",
-        f"right answers of two, 95 % intervals over all answers of seeds {told['seeds']}. Chance is 50 %.",
+        f"Made by `python results/adapter_chat.py --report` at commit {told['commit']}; what is measured stands at the",
+        f"top of that file. Shares of right answers of two, 95 % intervals over all answers of seeds {told['seeds']}. Chance is 50 %.",
         "",
         "Pair and branch are those of the longer settings of `results/adapter.md`; the chat model takes",
         f"{told['steps']} steps of {BATCH} pictures, the patches hidden in half of the lessons. Fixed after a first",

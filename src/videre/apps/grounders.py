@@ -38,15 +38,22 @@ def known(
     return KnownTimes(times, memory), KnownPlaces(places, memory) if places else None
 
 
-def writer(name: str, profile: Any) -> Any:
-    """What writes policies; None for rules."""
+def writer(name: str, profile: Any, *, held: str = "") -> Any:
+    """What writes policies; None for rules. A server is held to the schema, a local model where `held` says so.
+
+    Args:
+        name: of a text model, or `rules`.
+        profile: whose dialect it writes.
+        held: `prompt` or `canonical`, the order of keys; empty for a local model that writes freely.
+    """
     if name == "rules":
         return None
-    if naming.is_server(name):
-        from videre.methods.msr_vir.parse import Held
+    model = naming.writer(name)
+    if not (held or naming.is_server(name)):
+        return model
+    from videre.methods.msr_vir.parse import Held
 
-        return Held(naming.model(name), dialect=profile.dialect)
-    return naming.writer(name)
+    return Held(model, profile.dialect, canonical=held == "canonical")
 
 
 def _times(encoder: str, temporal: str, folder: Path | None, by: str) -> Any:

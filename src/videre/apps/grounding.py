@@ -19,6 +19,7 @@ def selector(
     temporal: str = "",
     detector: str = "",
     parser: str = "rules",
+    held: Literal["", "prompt", "canonical"] = "",
     by: Literal["policy", "question", "answer", "whole"] = "policy",
     first: str = "",
     verify: str = "",
@@ -28,6 +29,7 @@ def selector(
     close_ups: bool = True,
     guide: bool = True,
     equal: bool = False,
+    track: bool = False,
     cache: str = "",
     allow_copyleft: bool = False,
 ) -> Any:
@@ -39,6 +41,8 @@ def selector(
         detector: an open-vocabulary detector, folder or hub id, `vlm:MODEL`, or `file.py:function`; without one there
             are no boxes.
         parser: `rules`, a text model of transformers, or `http://HOST/v1#MODEL`.
+        held: hold a local parser's replies to the JSON schema, keys in the order of the prompt, or in the `canonical`
+            one that `videre train parser` teaches. A server is held to the former.
         by: `policy`; or `question` (the raw question is looked for) or `whole` (no moment), to compare with; or
             `answer` (the question and the first answer of a model are looked for together).
         first: the model of that first answer.
@@ -49,6 +53,7 @@ def selector(
         close_ups: show the places that were found as crops.
         guide: explain the parts in the prompt.
         equal: show as many frames evenly over the video instead: the baseline of equal frames.
+        track: choose the boxes of an object over all moments together, as those of one thing.
         cache: a folder that keeps what the modules found, for further questions.
         allow_copyleft: let modules under copyleft licences in.
 
@@ -61,7 +66,7 @@ def selector(
     from videre.methods.msr_vir.reasoner import Reasoner
     from videre.methods.msr_vir.show import Showing
 
-    wanted = profiles.named(profile)
+    wanted = replace(profiles.named(profile), track=track)
     found = grounders.known(
         encoder,
         temporal=temporal,
@@ -78,7 +83,7 @@ def selector(
     how = Showing(overview=seen, close_ups=close_ups, guide=guide, equal=equal)
     return Reasoner(
         *found,
-        writer=grounders.writer(parser, wanted),
+        writer=grounders.writer(parser, wanted, held=held),
         parser=parser,
         by=by,
         first=answers,
@@ -113,12 +118,17 @@ _OPTIONS = (
     click.option("--detector", default="", help="Open-vocabulary detector, vlm:MODEL, or FILE.py:FUNCTION."),
     click.option("--parser", default="rules", show_default=True, help="rules, a text model, or http://HOST/v1#MODEL."),
     click.option(
+        "--held", type=click.Choice(["", "prompt", "canonical"]), default="",
+        help="Hold a local parser to the JSON schema, with this order of keys.",
+    ),
+    click.option(
         "--by", type=click.Choice(["policy", "question", "answer", "whole"]), default="policy", show_default=True,
         help="Follow the policy; or look for the raw question, or it and an answer; or take the whole video.",
     ),
     click.option("--first", default="", help="For --by answer: the model that answers first."),
     click.option("--verify", default="", help="A model that looks at several spans and ranks them anew."),
     click.option("--profile", type=click.Choice(["default", "paper"]), default="default", show_default=True),
+    click.option("--track", is_flag=True, help="Choose boxes over all moments together, as those of one thing."),
     click.option("--cache", default="", help="A folder that keeps what the modules found."),
     click.option("--allow-copyleft", is_flag=True, help="Let modules under copyleft licences in."),
 )  # fmt: skip

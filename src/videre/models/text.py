@@ -6,7 +6,7 @@
 A server behind `videre.models.endpoint` has the same `name`, `card` and `generate`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -41,9 +41,17 @@ class TextLLM:
         self.tokenizer = tokenizer
         self.name = name
         self.card = card
+        self._grammar: Any = None  # The vocabulary as llguidance reads it: a second of work, once.
 
     def generate(
-        self, prompt: str, *, max_tokens: int = 128, temperature: float = 0.0, seed: int = 0, start: str = ""
+        self,
+        prompt: str,
+        *,
+        max_tokens: int = 128,
+        temperature: float = 0.0,
+        seed: int = 0,
+        start: str = "",
+        schema: Mapping[str, JSON] | None = None,
     ) -> str:
         """Text that follows a prompt.
 
@@ -53,6 +61,10 @@ class TextLLM:
             temperature: 0 is greedy; above it tokens are drawn.
             seed: of the drawing; the same seed draws the same text and leaves other randomness alone.
             start: words that the reply must begin with; they are part of what comes back.
+            schema: a JSON schema that the reply is held to, start included; only `max_tokens` can cut it off.
+
+        Raises:
+            ModelError: there is a schema, and llguidance is not installed or the tokenizer is a slow one.
         """
         if temperature < 0:
             raise ValueError(f"temperature is 0 or more, got {temperature}")
@@ -68,6 +80,7 @@ class TextLLM:
                 max_new_tokens=max_tokens,
                 pad_token_id=self._pad(),
                 **drawing,
+                **self._held(schema, start),
             )
         return start + self.tokenizer.decode(out[0, ids.shape[1] :], skip_special_tokens=True)
 
@@ -92,6 +105,15 @@ class TextLLM:
         with memory_named():
             logits = self.network(input_ids=ids, use_cache=False, logits_to_keep=len(reply) + 1).logits[0, :-1]
         return torch.nn.functional.cross_entropy(logits.float(), ids[0, -len(reply) :], reduction="none")
+
+    def _held(self, schema: Mapping[str, JSON] | None, start: str) -> dict[str, Any]:
+        if schema is None:
+            return {}
+        from videre.models.grammar import Grammar
+
+        if self._grammar is None:
+            self._grammar = Grammar(self.tokenizer, width=self.network.config.get_text_config().vocab_size)
+        return {"logits_processor": [self._grammar.held(schema, start=self._plain(start))]}
 
     def _prompt(self, prompt: str) -> list[int]:
         if not self.tokenizer.chat_template:

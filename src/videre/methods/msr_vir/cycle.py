@@ -187,7 +187,7 @@ class Work:
             times = KnownTimes(Scan(clip.load(self.models.encoder, device=self.models.device), folder=folder), memory)
             name = self.models.detector
             spots = KnownPlaces(detector.load(name, device=self.models.device), memory) if name else None
-            how = Showing(overview=cycle.overview, size_px=cycle.size_px)
+            how = Showing(overview=cycle.overview, guide=cycle.guide, size_px=cycle.size_px)
             self._looks = Looks(times, spots, self.profile, cycle.k, how)
         return self._looks
 

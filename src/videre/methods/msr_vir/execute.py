@@ -11,6 +11,7 @@ from typing import Any
 
 from videre.errors import ConfigError
 from videre.methods.msr_vir import operators as ops
+from videre.methods.msr_vir import tracking
 from videre.methods.msr_vir.modules import Seen, SpatialGrounder, TemporalGrounder
 from videre.methods.msr_vir.paper import exported
 from videre.methods.msr_vir.policy import Policy, in_words
@@ -262,7 +263,14 @@ def _seen(run: Run, query: str, frames: Frames, path: str) -> list[list[Seen]]:
         output["error"] = "not found"
     took = round((time.perf_counter() - started) * 1e3, 3)
     run.steps.append(Step(f"{path}: locate", inputs | ({"keys": list(keys)} if keys else {}), output, took))
-    return found
+    return _followed(run, found, path) if run.profile.track else found
+
+
+def _followed(run: Run, found: list[list[Seen]], path: str) -> list[list[Seen]]:
+    one = tracking.linked(found)
+    words = {"path": path, "words": "the same thing from frame to frame"}
+    run.steps.append(Step(f"{path}: track", words, tracking.changes(found, one)))
+    return one
 
 
 def _ends(span: Span) -> list[float]:

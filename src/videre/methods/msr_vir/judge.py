@@ -79,8 +79,9 @@ def judged(
 ) -> Candidate:
     """A candidate with its grounding, both losses and, where the sample has spans, its bonus."""
     evidence = looks.evidence(video, policy, sample.question)
+    bare = replace(looks, showing=replace(looks.showing, overview=0))
     losses = []
-    for how in (looks, replace(looks, showing=replace(looks.showing, overview=0))):
+    for how in (looks, bare) if looks.showing.overview else (bare,):
         chunks, asked = how.lesson(video, evidence, sample.question)
         losses.append(nll(model, chunks, asked, target(sample)))
     span = evidence.spans[0]
@@ -90,6 +91,6 @@ def judged(
         (span.start_seconds, span.end_seconds),
         tuple((b.seconds, b.x0, b.y0, b.x1, b.y1) for b in evidence.boxes),
         losses[0],
-        losses[1],
+        losses[-1],
         reward(span, sample.spans, iop=iop, iou=iou),
     )

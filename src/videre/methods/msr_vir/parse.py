@@ -29,20 +29,22 @@ class Writer(Protocol):
 
 @dataclass(frozen=True)
 class Held:
-    """A `Writer` on a server that is held to the JSON schema of a policy while it writes, where it can be.
+    """A `Writer` that is held to the JSON schema of a policy while it writes, where it can be.
 
     Args:
-        server: `videre.models.endpoint.Endpoint`.
+        model: `videre.models.text.TextLLM` or `videre.models.endpoint.Endpoint`.
         dialect: the paper's spelling has no schema, so that only our own is held.
+        canonical: as in `policy.json_schema`; for a parser that was trained here.
     """
 
-    server: Any
+    model: Any
     dialect: str = "policy/1"
+    canonical: bool = False
 
-    def generate(self, prompt: str, *, max_tokens: int = 128) -> str:
+    def generate(self, prompt: str, *, max_tokens: int = 128, **drawing: Any) -> str:
         """The text."""
-        schema = json_schema() if self.dialect == "policy/1" else None
-        return self.server.generate(prompt, max_tokens=max_tokens, schema=schema)
+        schema = json_schema(canonical=self.canonical) if self.dialect == "policy/1" else None
+        return self.model.generate(prompt, max_tokens=max_tokens, schema=schema, **drawing)
 
 
 @dataclass(frozen=True)

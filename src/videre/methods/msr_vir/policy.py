@@ -10,7 +10,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from functools import cached_property
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -166,9 +166,30 @@ def read(data: JSON) -> Policy:
         raise DataError(f"policy: {place}: {first['msg']}", code="bad_policy") from error
 
 
-def json_schema() -> dict[str, JSON]:
-    """The JSON schema of a policy, for decoding that is held to it."""
-    return Policy.model_json_schema()
+def json_schema(*, canonical: bool = False) -> dict[str, JSON]:
+    """The JSON schema of a policy, for decoding that is held to it: by a server, or by `videre.models.grammar`.
+
+    Differs: pydantic's says `oneOf`, which decoders cannot follow through operators that hold operators, and leaves
+    `op` out of what must be there. Depth and the number of nodes are told by no schema.
+
+    Args:
+        canonical: every key is there, in the order of `Policy.canonical`, which is what a trained parser writes; else
+            the order is that of the prompt, and what has a default may be left out.
+    """
+    return _decodable(Policy.model_json_schema(), canonical)
+
+
+def _decodable(schema: JSON, canonical: bool) -> Any:
+    if isinstance(schema, Mapping):
+        told = {k: v for k, v in schema.items() if k not in ("discriminator", "default")}
+        found = {"anyOf" if k == "oneOf" else k: _decodable(v, canonical) for k, v in told.items()}
+        properties = found.get("properties", {})
+        if properties and canonical:
+            found |= {"properties": dict(sorted(properties.items())), "required": sorted(properties)}
+        elif "op" in properties:
+            found["required"] = ["op", *(name for name in found.get("required", ()) if name != "op")]
+        return found
+    return [_decodable(part, canonical) for part in schema] if isinstance(schema, list) else schema
 
 
 def in_words(node: Node) -> str:

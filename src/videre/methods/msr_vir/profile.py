@@ -23,6 +23,7 @@ class Profile:
         smallest_px: a crop has sides of at least so many pixels.
         view_seconds: the model watches a window of at least this length around the span.
         overview: frames of the whole video beside the moment.
+        track: whether the boxes of an object are chosen over all moments together, as those of one thing.
         top_k: spans that a module names; the first counts, the others stand in the trace.
     """
 
@@ -36,6 +37,7 @@ class Profile:
     smallest_px: float = 16.0
     view_seconds: float = 4.0
     overview: int = 4
+    track: bool = False
     top_k: int = 3
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from videre.errors import DataError
 from videre.methods.msr_vir import rules
 from videre.methods.msr_vir.paper import exported
-from videre.methods.msr_vir.parse import read_reply
+from videre.methods.msr_vir.parse import Held, read_reply
 from videre.methods.msr_vir.policy import Detect, Policy
 from videre.methods.msr_vir.profile import DEFAULT, Profile
 from videre.methods.msr_vir.prompts import PERSPECTIVES, prompt
@@ -26,6 +26,7 @@ class Proposing:
         max_tokens: of a reply.
         rules: add the policy of the rules, the raw question and the whole video: for a parser that writes few valid
             policies yet.
+        held: hold the parser's replies to the schema, so that all but those cut off are policies.
     """
 
     count: int = 4
@@ -33,6 +34,7 @@ class Proposing:
     seed: int = 0
     max_tokens: int = 400
     rules: bool = False
+    held: bool = False
 
 
 def proposed(parser: Any, id: str, question: str, how: Proposing, *, profile: Profile = DEFAULT) -> list[JSON]:
@@ -41,11 +43,12 @@ def proposed(parser: Any, id: str, question: str, how: Proposing, *, profile: Pr
     A reply that is none keeps its text and has no policy.
     """
     found: dict[str, dict[str, JSON]] = {}
+    writer = Held(parser, profile.dialect, canonical=True) if how.held else parser
     for i in range(how.count):
         perspective = PERSPECTIVES[i % len(PERSPECTIVES)]
         asked = prompt(question, perspective=perspective, dialect=profile.dialect)
         seed = int(hashlib.sha256(f"{how.seed}/{id}/{i}".encode()).hexdigest()[:8], 16)
-        raw = parser.generate(asked, max_tokens=how.max_tokens, temperature=how.temperature, seed=seed)
+        raw = writer.generate(asked, max_tokens=how.max_tokens, temperature=how.temperature, seed=seed)
         told = _read(raw, profile)
         known = found.setdefault(str(told["policy"] or told["text"]), {**told, "drawn": 0})
         known["drawn"] += 1

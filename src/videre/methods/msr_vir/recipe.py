@@ -44,6 +44,7 @@ class Cycle:
         profile: of the policies: default or paper.
         k: frames of the key moment.
         overview: frames of the whole video.
+        guide: explain to the answerer what it is shown.
         size_px: the longer side of frames, at most.
         iop: weight of the guarded IoP in the preference, where spans are known.
         iou: weight of the IoU.
@@ -56,6 +57,7 @@ class Cycle:
     profile: str = "default"
     k: int = 4
     overview: int = 2
+    guide: bool = True
     size_px: int = 448
     iop: float = 0.0
     iou: float = 0.0

@@ -8,14 +8,13 @@ import json
 import random
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 import transformers as tf
-from reasoner_films import FORMS, Drawn, Told, film, questions
+from reasoner_films import FORMS, film, questions
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "recipes"))
@@ -25,21 +24,15 @@ import world_detector
 from videre.data import world
 from videre.data.world.scene import COLOURS, Clip
 from videre.methods.msr_vir import rules
-from videre.methods.msr_vir.judge import Looks
 from videre.methods.msr_vir.policy import Policy, read
-from videre.methods.msr_vir.profile import DEFAULT
 from videre.methods.msr_vir.prompts import OURS, PERSPECTIVES, prompt
 from videre.methods.msr_vir.scan import NEUTRAL
-from videre.methods.msr_vir.show import Showing
-from videre.models import builtin
-from videre.train import answerer as school
-from videre.train.answerer import Lesson, Schooling
 from videre.train.fit import FitConfig, fit
 from videre.types import Sample
 
-K, OVERVIEW = 4, 2
-"""Frames of the key moment (as many close-ups), and of the overview: 10 in all, as many as the model was made for."""
-CLIP_SEED, DETECTOR_SEED, LESSON_SEED, PARSER_SEED = 30_000_000, 31_000_000, 32_000_000, 33_000_000
+K = 8
+"""Frames of the key moment: as many as the built-in model was made for."""
+CLIP_SEED, DETECTOR_SEED, PARSER_SEED = 30_000_000, 31_000_000, 33_000_000
 
 
 def moment(seed: int, size_px: int) -> tuple[np.ndarray, Clip, float]:
@@ -164,41 +157,6 @@ def spotter(out: Path, steps: int) -> Path:
 def true_policy(sample: Sample) -> Policy:
     """What the rules make of a question; the films' wordings are within their reach."""
     return rules.parse(sample.question.text)
-
-
-@dataclass(frozen=True)
-class Lessons:
-    """Rows of the answerer's lessons: number i is one question of a film of its own, laid out as the ablations will be.
-
-    Args:
-        seed: of the films and of what is left out.
-        equal: share of lessons with even frames over the film, for the row that it is compared with.
-        without: share of the others without overview; and, drawn apart, without close-ups, without prompt.
-    """
-
-    seed: int
-    equal: float = 0.35
-    without: float = 0.25
-
-    def __call__(self, row: int) -> Lesson:
-        """What is shown, asked, and to be said."""
-        seed = LESSON_SEED + 200_000 * self.seed + row
-        rng = np.random.default_rng([seed, 54])
-        shown = film(seed)
-        sample = questions(shown)[int(rng.integers(len(FORMS)))]
-        drawn, told = Drawn(shown), Told(shown, rng)
-        equal, bare, far, mute = rng.random(4) < (self.equal, self.without, self.without, self.without)
-        how = Showing(overview=0 if bare else OVERVIEW, close_ups=not far, guide=not mute, equal=bool(equal))
-        looks = Looks(told, told, DEFAULT, K, how)
-        evidence = looks.evidence(drawn, true_policy(sample), sample.question)
-        chunks, asked = looks.lesson(drawn, evidence, sample.question)
-        return Lesson(chunks, type(asked)(asked.text), str(sample.answer))
-
-
-def answerer(out: Path, *, lessons: int, seed: int) -> Path:
-    """The folder of the built-in model after lessons in these films; its eye stays as it is."""
-    how = Schooling(batch=12, lr=6e-4, seed=seed, bf16=True, frozen=("model.vision_model",), save_steps=25, log_steps=5)
-    return school.train(builtin.load, range(lessons), Lessons(seed), how, out=out)
 
 
 def mixed_policies(sample: Sample, rng: random.Random) -> Policy:

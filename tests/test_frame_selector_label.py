@@ -94,3 +94,20 @@ def test_labels_of_no_kind_are_refused(place):
     )  # fmt: skip
     assert isinstance(done.exception, ConfigError)
     assert "spatial" in str(done.exception)
+
+
+def test_the_question_may_stand_before_the_frame(place, tiny_checkpoint):
+    folder = str(tiny_checkpoint("qwen3_vl"))
+    own = ["--annotations", place / "rows.jsonl", "--videos", SAMPLE.parent, "-o", place / "out", "--spatial", folder]
+    told = ["rows", *map(str, own), "-n", "3", "--size-px", "32", "-q"]
+
+    def run(*more):
+        return CliRunner().invoke(labelling.command, [*told, *more], standalone_mode=False)
+
+    assert run("--question-first").exit_code == 0
+    first = [row["spatial"] for row in rows(place / "out")]
+    assert all(0 < score < 1 for line in first for score in line)
+    assert run().exception.code == "changed_inputs"
+    assert run("--force").exit_code == 0
+    assert [row["spatial"] for row in rows(place / "out")] != first
+    assert isinstance(run("--question-first", "--reasoned", "--force").exception, ConfigError)

@@ -96,3 +96,47 @@ def test_what_is_trained_is_kept_and_other_settings_are_refused(study, tmp_path,
         script.run(script.QUICK, 1, tmp_path, 0.0)
     with pytest.raises(SystemExit, match="run the same again"):
         script.run(script.SMOKE, 1, tmp_path / "fresh", 0.0)
+
+
+@pytest.fixture(scope="module")
+def clips():
+    """The modules of the study on clips of the world."""
+    recipes = RESULTS.parent / "recipes"
+    sys.path[:0] = [str(RESULTS), str(recipes)]
+    try:
+        yield [importlib.import_module(name) for name in ("selector_clips", "selector_world")]
+    finally:
+        for place in (str(RESULTS), str(recipes)):
+            sys.path.remove(place)
+
+
+def test_every_thing_of_a_clip_is_on_one_candidate_and_apart_from_the_others(clips):
+    films, _ = clips
+    for seed in range(6):
+        told = films.film(seed)
+        on = [np.flatnonzero(thing.shown(films.MOMENTS)) for thing in told.things]
+        assert [len(places) for places in on] == [1] * len(told.things)
+        assert (np.diff([int(places[0]) for places in on]) > films.GAP).all()
+        samples = films.asked(told, 1)
+        assert {sample.kind for sample in samples} <= set(films.KINDS)
+        assert all(len(sample.spans) == 1 and sample.answer in sample.question.options for sample in samples)
+
+
+def test_the_caption_reader_lists_by_the_words_of_the_question_alone(clips):
+    films, _ = clips
+    captions = ["nothing", "a red star", "a blue star and a red ring", "a green ring"]
+    reader = films.Temporal(films.FakeMLLM(lambda chunks, text: ""), films.Listing())
+    assert reader.listed(captions, "What colour is the star?").tolist() == [0, 1, 1, 0]
+    assert reader.listed(captions, "What shape is the red thing?").tolist() == [0, 1, 1, 0]
+    assert reader.listed(captions, "What happens?").tolist() == [0, 0, 0, 0]
+
+
+def test_arms_hold_as_many_frames_as_they_say(clips):
+    films, study = clips
+    draw = np.random.default_rng(0)
+    names = ("spatial", "temporal", "both", "trained", "clip")
+    arms = study.chosen({name: draw.random(films.N) for name in names})
+    assert {arm: len(set(frames)) for arm, frames in arms.items()} == {arm: int(arm.split()[-1]) for arm in arms}
+    assert {"clip 8", "trained 8", "uniform 16", "both 4"} <= set(arms)
+    sides = {name for ours, theirs, _, _ in study.CLAIMS.values() for name in (ours, theirs)}
+    assert sides <= set(arms)

@@ -2,8 +2,8 @@
 
 - Strategies: 32 of 10 000 candidates, milliseconds; the peers are the limits of the specification, 10 ms each and 1 s
   for mDP3, so that a ratio below 1 is within them.
-- Labelling: P(True) of 64 frames, batched, against one call a frame on a session; same scores to 1e-4. With the question
-  before the frame, the prompt is read once for all of them.
+- Labelling: P(True) of 64 frames, batched, against one call a frame on a session; same scores to 1e-4. With the
+  question before the frame, the prompt is read once for all of them.
 - Selection: 128 candidates scored by the trained selector and 4 chosen frames answered, against 8 uniform frames
   answered. Random weights; vision tower, selector's language model and answerer are in the paper's proportion
   (0.3 : 1.5 : 34), with a quarter of its tokens throughout: 64 patches and 4 pooled tokens a candidate, 36 tokens a

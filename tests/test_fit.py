@@ -2,6 +2,8 @@
 
 import json
 import random
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -137,6 +139,45 @@ def test_one_seed_twice_is_the_same_and_two_seeds_differ(config, tmp_path):
     ]
     assert torch.equal(runs[0], runs[1])
     assert not torch.equal(runs[0], runs[2])
+
+
+TWO = """
+import sys
+import torch
+from torch import nn
+from videre.train.fit import FitConfig, fit
+
+class Batches:
+    def __len__(self):
+        return 12
+    def __getitem__(self, index):
+        x = torch.randn(16, 4, generator=torch.Generator().manual_seed(index))
+        return {"x": x, "y": x.sum(1, keepdim=True)}
+
+def loss(model, batch):
+    return nn.functional.mse_loss(model[2](model[1](model[0](batch["x"]))), batch["y"])
+
+out, accumulate = sys.argv[1], int(sys.argv[2])
+torch.manual_seed(5)
+model = nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Linear(8, 1))
+fit(model, Batches(), loss, FitConfig(out, 6, lr=1e-2, accumulate=accumulate, log_steps=1))
+torch.save(model.state_dict(), f"{out}/{torch.distributed.get_rank() if accumulate == 1 else 'one'}.pt")
+"""
+
+
+def test_two_processes_do_as_one_with_twice_the_batches(tmp_path):
+    """The loss calls parts of the model, which the wrapper of many processes does not have."""
+    script = tmp_path / "train.py"
+    script.write_text(TWO)
+    many = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", script, tmp_path, "1"]
+    for arguments in (many, [script, tmp_path, "2"]):
+        done = subprocess.run([sys.executable, *map(str, arguments)], capture_output=True, text=True, timeout=300)
+        assert done.returncode == 0, done.stderr
+        assert Path(tmp_path, "fit.jsonl").read_text("utf-8").count('"grad_norm"') == 6
+    first, second, one = (torch.load(tmp_path / f"{name}.pt", weights_only=True) for name in ("0", "1", "one"))
+    for name, value in one.items():
+        assert torch.equal(first[name], second[name]), "all processes hold the same weights"
+        torch.testing.assert_close(first[name], value, atol=1e-6, rtol=0)
 
 
 def test_frozen_parameters_stay(config):

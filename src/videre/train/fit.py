@@ -1,6 +1,7 @@
 """Road 2: a model, batches, a loss and a config in; the trained model out. A thin door over `transformers.Trainer`.
 
-The Trainer brings devices, many processes, checkpoints, resume and logs. What this adds: batches come ready-made by
+The Trainer brings devices, many processes (`torchrun --nproc-per-node N`: each step takes the next N batches, one a
+process), checkpoints, resume and logs. What this adds: batches come ready-made by
 number, so that a run that was killed and resumed sees exactly the batches that it would have seen, without making the
 earlier ones again.
 """
@@ -104,7 +105,8 @@ def fit(model: nn.Module, batches: Numbered | Iterable[Batch], loss: Loss, confi
         rates=config.rates,
     )
     trainer.train(resume_from_checkpoint=_last_whole(Path(config.out)) if config.resume else None)
-    _write_log(config, trainer.state.log_history)
+    if trainer.is_world_process_zero():
+        _write_log(config, trainer.state.log_history)
     return model.eval()
 
 
@@ -137,7 +139,7 @@ class _Trainer(Trainer):
     def compute_loss(self, model: nn.Module, inputs: Batch, **_: Any) -> Tensor:  # type: ignore[override]
         # Our own autocast: the Trainer's covers `model.forward` only, and a loss may call parts of the model.
         with torch.autocast(self.args.device.type, torch.bfloat16, enabled=self._bf16):
-            return self._loss(model, inputs)
+            return _through(model, self.accelerator.unwrap_model(model), self._loss, inputs)
 
     def _save(self, output_dir: str | None = None, state_dict: dict[str, Tensor] | None = None) -> None:
         # A file of tensors holds none twice; a module around a model whose words and output layer are one needs this.
@@ -150,6 +152,27 @@ class _Trainer(Trainer):
 
     def _get_train_sampler(self, *_: Any) -> SequentialSampler:
         return SequentialSampler(self.train_dataset)  # type: ignore[arg-type]
+
+
+def _through(outer: Any, inner: Any, loss: Loss, batch: Batch) -> Tensor:
+    """The loss of the model itself, reached by way of what the Trainer has put around it for many processes.
+
+    Gradients of many processes come together only where the wrapper's own forward is called, and it has none of the
+    model's parts, which a loss may call.
+    """
+    if outer is inner:
+        return loss(inner, batch)
+    plain = inner.forward
+
+    def whole(batch: Batch) -> Tensor:
+        inner.forward = plain
+        return loss(inner, batch)
+
+    inner.forward = whole
+    try:
+        return outer(batch)
+    finally:
+        inner.forward = plain
 
 
 def _groups(model: Any, rates: Mapping[str, float], args: TrainingArguments) -> list[dict[str, Any]]:

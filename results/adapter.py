@@ -360,7 +360,8 @@ def report(size: Size, root: Path = RUNS) -> dict[str, Any]:
             found.setdefault("frozen" if told["arm"] == "pair" else told["arm"], {})[told["seed"]] = told["right"]
     shares = {arm: {kind: _share(seeds, kind) for kind in ("motion", "order", "time", "static")}
               for arm, seeds in found.items()}  # fmt: skip
-    return {"name": "adapter", "commit": commit(*USED), "size": asdict(size), "arms": shares, "claims": _claims(shares, found),
+    return {"name": "adapter", "commit": commit(*USED), "size": asdict(size), "arms": shares,
+            "claims": _claims(shares, found),
             "seeds": {arm: sorted(seeds) for arm, seeds in found.items()}}  # fmt: skip
 
 

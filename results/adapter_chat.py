@@ -218,7 +218,8 @@ def page(told: dict[str, Any]) -> str:
         "# Zero-shot chat through BT-Adapter in the generated world",
         "",
         f"Made by `python results/adapter_chat.py --report` at commit {told['commit']}; what is measured stands at the",
-        f"top of that file. Shares of right answers of two, 95 % intervals over all answers of seeds {told['seeds']}. Chance is 50 %.",
+        "top of that file. Shares of right answers of two, 95 % intervals over all answers of seeds "
+        f"{told['seeds']}. Chance is 50 %.",
         "",
         "Pair and branch are those of the longer settings of `results/adapter.md`; the chat model takes",
         f"{told['steps']} steps of {BATCH} pictures, the patches hidden in half of the lessons. Fixed after a first",

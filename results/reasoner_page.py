@@ -51,6 +51,17 @@ these would change. The negated and the tied parser have one cycle. The answerer
 The rows with overview, close-ups and prompt are the paper's ablations the other way round: each part is added to the
 key moment alone. This model was trained on whole frames without any of them, so that each can only disturb it;
 whether they help a model that was trained with them is not shown.
+
+- **Reflection teaches the parser.** Before it, the parser looks at a wrong scene nearly always (mIoU 2 %); one cycle
+  of preferences, made by the answerer's loss alone, brings it to the right one for two questions of three, in every
+  seed. A second cycle, on films of its own, kept 7 to 26 pairs (the first: 282), for the policies of a question then
+  mostly ground alike; not one span or answer changed.
+- **With the preference negated** the starting parser cannot fall: it is on the floor already, as was seen afterwards.
+  The arm "turned back" was added then: from the parser that reflection has taught, the same pairs negated.
+- **Not shown, with the 96 questions of these settings:** answers above equal frames (+9.2 points [+0.8, +17.5] in the
+  settings before these) and above the raw question. The right moment is found, as IoU shows, but questions about a
+  thing before or after another stay near a guess even so; why was not tested.
+- **Close-ups do harm here** (-16.7), as is to be expected of a model that never saw one.
 """
 
 
@@ -99,6 +110,7 @@ def _claim(item: tuple[str, Any]) -> list[str]:
     about += f" (seeds: {c['seeds']})" if "seeds" in c else ""
     wanted = {
         "with the preference negated Acc@GQA falls": "below 0",
+        "with the preference negated the reflected parser falls (added afterwards)": "below 0",
         "where all pairs tie no weight moves": "0, no step",
     }
     return [

@@ -256,6 +256,7 @@ from torch.nn.parallel import DistributedDataParallel
 sys.path.insert(0, sys.argv[4])
 import test_bt_adapter_train as told
 from videre.methods.bt_adapter import losses, pretrain
+from videre.train import fit
 rank = int(sys.argv[1])
 dist.init_process_group("gloo", init_method="file://" + sys.argv[2], rank=rank, world_size=2)
 x, y, w = told.rows_and_map()
@@ -267,7 +268,7 @@ model, batch = told.model_and_batch()
 half = {name: value[2 * rank :][:2] for name, value in batch.items() if name != "tokens"}
 half["tokens"] = {"input_ids": batch["tokens"]["input_ids"][2 * rank :][:2]}
 many = DistributedDataParallel(model, find_unused_parameters=True)
-pretrain.loss_of(losses.Weights())(many, half).backward()
+fit._through(many, model, pretrain.loss_of(losses.Weights()), half).backward()
 if rank == 0:
     torch.save({"loss": loss.detach(), "grad": w.grad / 2, "grads": told.gradients(model)}, sys.argv[3])
 dist.destroy_process_group()

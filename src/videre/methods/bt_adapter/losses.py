@@ -46,12 +46,6 @@ class Pretraining(nn.Module):
         self.align = nn.Sequential(nn.Linear(width, projected), nn.LayerNorm(projected))
         self.register_state_dict_post_hook(_without_network)
 
-    def forward(
-        self, pixels: Float[Tensor, "B T 3 H W"], texts: Float[Tensor, "B P"], **settings: Any
-    ) -> dict[str, Tensor]:
-        """`losses` of this model: called through here, data-parallel training joins the gradients of all processes."""
-        return losses(self, pixels, texts, **settings)
-
 
 def losses(
     model: Pretraining,

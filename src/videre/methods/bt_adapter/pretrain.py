@@ -23,7 +23,7 @@ from videre.methods.bt_adapter import captions, store  # noqa: E402
 from videre.methods.bt_adapter.adapter import Adapter  # noqa: E402
 from videre.methods.bt_adapter.branch import BranchConfig  # noqa: E402
 from videre.methods.bt_adapter.encoder import VideoEncoder, frames_at  # noqa: E402
-from videre.methods.bt_adapter.losses import Pretraining, Weights  # noqa: E402
+from videre.methods.bt_adapter.losses import Pretraining, Weights, losses  # noqa: E402
 from videre.methods.bt_adapter.mask import Layout, kept_tokens  # noqa: E402
 from videre.models import clip  # noqa: E402
 from videre.train.fit import FitConfig, fit  # noqa: E402
@@ -112,10 +112,9 @@ def loss_of(weights: Weights, layout: Layout = "tube") -> Callable[[nn.Module, d
     """What `fit` minimises; texts go through the frozen text tower without gradients."""
 
     def loss(model: Any, batch: dict[str, Any]) -> Tensor:
-        inner = getattr(model, "module", model)
         with torch.no_grad():
-            texts = inner.adapter.network.get_text_features(**batch["tokens"]).pooler_output
-        found = model(batch["pixels"], texts, kept=batch.get("kept"), layout=layout, weights=weights)
+            texts = model.adapter.network.get_text_features(**batch["tokens"]).pooler_output
+        found = losses(model, batch["pixels"], texts, kept=batch.get("kept"), layout=layout, weights=weights)
         return torch.stack(list(found.values())).sum()
 
     return loss

@@ -87,7 +87,6 @@ class Tuned(nn.Module):
 
     def __init__(self, model: Any, *, gates: bool) -> None:
         super().__init__()
-        self._loss = model.loss  # No module, so that its weights stay out of the checkpoints.
         self.branch = chat_model.branch_of(model)
         self.projector = chat_model.projector(model)
         model.network.requires_grad_(False)
@@ -95,10 +94,6 @@ class Tuned(nn.Module):
         for name, gate in self.named_parameters():
             if name.endswith("balance"):
                 gate.requires_grad_(gates)
-
-    def forward(self, batch: dict[str, Any]) -> torch.Tensor:
-        """The loss of a row; called through here, data-parallel training joins the gradients of all processes."""
-        return self._loss(batch["frames"], batch["question"], batch["target"]).mean()
 
 
 class Rows:
@@ -149,7 +144,7 @@ def train(told: dict[str, Any], out: Path) -> None:
     rows.count = config.steps * config.accumulate * _processes()
     torch.manual_seed(config.seed)
     model = chat_model.load(recipe.base, recipe.adapter, device=recipe.device)
-    fit(Tuned(model, gates=recipe.gates), rows, lambda tuned, batch: tuned(batch), config)
+    fit(Tuned(model, gates=recipe.gates), rows, _loss_of(model), config)
     _write(model, recipe, out)
 
 
@@ -173,6 +168,13 @@ def _fit_config(recipe: Recipe, rows: int, out: Path) -> FitConfig:
     given = {**PUBLISHED, **recipe.fit}
     steps = max(1, round(recipe.data.epochs * rows / (given["accumulate"] * _processes())))
     return FitConfig(**{"steps": steps, "resume": True, **given, "out": str(out / "fit")})
+
+
+def _loss_of(model: Any) -> Any:
+    def loss(_: nn.Module, batch: dict[str, Any]) -> torch.Tensor:
+        return model.loss(batch["frames"], batch["question"], batch["target"]).mean()
+
+    return loss
 
 
 def _processes() -> int:

@@ -73,6 +73,13 @@ def patches(tower: Any, told: Films) -> torch.Tensor:
     return torch.stack(parts)
 
 
+def lot(count: int, place: int, *, batch: int, seed: int) -> torch.Tensor:
+    """Which of `count` rows make batch number `place`: each row once an epoch, in an order of its own."""
+    once = max(1, count // batch)
+    order = torch.from_numpy(np.random.default_rng([seed, place // once]).permutation(count))
+    return order[place % once * batch :][:batch]
+
+
 @dataclass(frozen=True, eq=False)
 class Lots:
     """Numbered batches of labelled questions, each question once an epoch; answers and scores may take turns."""
@@ -91,9 +98,7 @@ class Lots:
         if not 0 <= place < self.count:
             raise IndexError(place)
         turn = place // 2 if self.answers else place
-        a_epoch = len(self.rows.films) // self.batch
-        order = torch.from_numpy(np.random.default_rng([self.seed, turn // a_epoch]).permutation(len(self.rows.films)))
-        chosen = order[turn % a_epoch * self.batch :][: self.batch]
+        chosen = lot(len(self.rows.films), turn, batch=self.batch, seed=self.seed)
         words, patches = self.rows.words[chosen], self.rows.patches[self.rows.films[chosen]].float()
         lengths = torch.full((len(chosen),), 2)
         if self.answers and place % 2 == 0:

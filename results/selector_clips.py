@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 import transformers as tf
+from needle_selectors import lot
 
 ROOT = Path(__file__).parent.parent
 sys.path[:0] = [str(ROOT / "recipes")]
@@ -214,9 +215,7 @@ class Lots:
     def __getitem__(self, place: int) -> dict[str, torch.Tensor]:
         if not 0 <= place < len(self):
             raise IndexError(place)
-        once = max(1, len(self.rows.films) // self.size.batch)
-        order = np.random.default_rng([self.seed, place // once]).permutation(len(self.rows.films))
-        chosen = torch.from_numpy(order[place % once * self.size.batch :][: self.size.batch])
+        chosen = lot(len(self.rows.films), place, batch=self.size.batch, seed=self.seed)
         return {
             "patches": self.rows.patches[self.rows.films[chosen]].float(), "input_ids": self.rows.ids[chosen],
             "lengths": self.rows.lengths[chosen], "targets": self.rows.labels["both"][chosen],

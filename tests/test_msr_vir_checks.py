@@ -133,6 +133,20 @@ def test_the_frames_of_a_span_are_those_of_equation_10_and_crops_hold_their_pixe
     assert np.abs(close[:, :, ::2, ::2].astype(int) - cut).mean() < 12
 
 
+def test_by_default_no_frame_of_a_span_lies_outside_of_it(tmp_path):
+    path = make_video(tmp_path / "numbers.mp4", 120, fps=10)
+    policy = read({"temporal": {"op": "relate", "relation": "after", "of": DETECT}, "spatial": []})
+    with open_video(path) as video:
+        found = Finds(**{"it falls": (0.0, 4.6)})
+        evidence, _ = ground(policy, video, grounder=found, frames=4)
+        one, _ = ground(policy, video, grounder=found, frames=1)
+        whole, _ = ground(policy, video, grounder=found, frames=4, profile=profile.PAPER)
+    assert evidence.spans == whole.spans
+    assert evidence.seconds == pytest.approx((5.175, 6.325, 7.475, 8.625))
+    assert one.seconds == pytest.approx((6.9,))
+    assert whole.seconds[0] == 4.0  # Six tenths of a second before the span: still what came before.
+
+
 @pytest.mark.parametrize(("fps", "times"), [(10, None), (24, None), (30, [round(i * 1001 / 30) for i in range(60)])])
 def test_spans_do_not_hang_on_the_frame_rate(tmp_path, fps, times):
     count = 60 if times else 2 * fps

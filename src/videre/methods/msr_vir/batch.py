@@ -49,7 +49,7 @@ def ground_many(
     if places is None or not wanted:
         return first
     windows = [view(found.spans[0], profile.view_seconds, video) for found, _ in first]
-    moments = [moments_of(window, frames, video) for window in windows]
+    moments = [moments_of(window, frames, video, profile) for window in windows]
     shared = _Decoded(video, [moments[i] for i, one in enumerate(asked) if one.policy.spatial])
     places.prepare([(shared.at(m), q) for one, m in zip(asked, moments, strict=True) for q in _objects(one)])
     return [

@@ -73,7 +73,7 @@ def ground(
         grounder: finds actions.
         detector: finds objects; None skips all places.
         question: looked for itself where the policy finds no moment, before the whole video is taken.
-        frames: moments in the evidence, spread over the viewing window by equation 10.
+        frames: moments in the evidence, spread over the viewing window as the profile says.
         profile: how faithful to stay to the paper.
 
     Raises:
@@ -89,7 +89,7 @@ def ground(
     window = view(span, profile.view_seconds, video)
     ends = {"span": _ends(span), "viewing_window": _ends(window)}
     run.steps.append(Step("view", {"path": "view", "words": "what the model watches"}, ends))
-    seconds = moments_of(window, frames, video)
+    seconds = moments_of(window, frames, video, profile)
     boxes = _boxes(run, policy, seconds) if policy.spatial and detector else ()
     return Evidence(seconds=seconds, spans=(span,), boxes=boxes, steps=tuple(run.steps)), run.events
 
@@ -99,9 +99,10 @@ def view(span: Span, least_seconds: float, video: Video) -> Span:
     return ops.at_least(span, least_seconds, duration_seconds=video.duration_seconds)
 
 
-def moments_of(window: Span, count: int, video: Video) -> tuple[float, ...]:
-    """Moments of a window by equation 10, none of them outside the video."""
-    return tuple(min(max(0.0, t), video.duration_seconds) for t in ops.moments(window, count))
+def moments_of(window: Span, count: int, video: Video, profile: Profile) -> tuple[float, ...]:
+    """Moments of a window, none of them outside the video."""
+    found = ops.moments(window, count, whole_seconds=profile.whole_seconds)
+    return tuple(min(max(0.0, t), video.duration_seconds) for t in found)
 
 
 def _setup(policy: Policy, run: Run, question: str, frames: int) -> Step:

@@ -91,13 +91,19 @@ def at_least(span: Span, seconds: float, *, duration_seconds: float) -> Span:
     return Span(start, duration_seconds if start + length > duration_seconds else start + length)
 
 
-def moments(span: Span, count: int) -> tuple[float, ...]:
-    """Where frames of a span are taken, both whole-second ends among them; the middle of the span for one frame.
+def moments(span: Span, count: int, *, whole_seconds: bool = True) -> tuple[float, ...]:
+    """Where frames of a span are taken; the middle of the span for one frame.
 
-    Source: equation 10. Differs: it is undefined for one frame.
+    Args:
+        span: of the key moment.
+        count: how many.
+        whole_seconds: both whole-second ends around the span are among them; else the middles of `count` equal parts.
+
+    Source: equation 10. Differs: it is undefined for one frame. And in whole seconds it shows up to a second of what
+    comes before the moment, and after it, which an answerer may take for the moment: hence the other rule.
     """
-    if count == 1:
-        return ((span.start_seconds + span.end_seconds) / 2,)
+    if not whole_seconds or count == 1:
+        return tuple(span.start_seconds + span.seconds * (i + 0.5) / count for i in range(count))
     start, end = math.floor(span.start_seconds), math.ceil(span.end_seconds)
     return tuple(start + (end - start) * i / (count - 1) for i in range(count))
 

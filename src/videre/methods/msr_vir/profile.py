@@ -21,6 +21,8 @@ class Profile:
         inner_seconds: spans inside the tree are at least this long; 0.0 leaves equation 8 as it is.
         shortest_seconds: the span that leaves the tree is at least this long, since a point would score as perfect.
         smallest_px: a crop has sides of at least so many pixels.
+        whole_seconds: frames of the window are taken by equation 10, at whole-second ends that may lie outside of it;
+            else in the middles of equal parts. (Traces from before there was a choice replay with the former.)
         view_seconds: the model watches a window of at least this length around the span.
         overview: frames of the whole video beside the moment.
         track: whether the boxes of an object are chosen over all moments together, as those of one thing.
@@ -35,13 +37,14 @@ class Profile:
     inner_seconds: float = 1.0
     shortest_seconds: float = 1.0
     smallest_px: float = 16.0
+    whole_seconds: bool = True
     view_seconds: float = 4.0
     overview: int = 4
     track: bool = False
     top_k: int = 3
 
 
-DEFAULT = Profile()
+DEFAULT = Profile(whole_seconds=False)
 PAPER = Profile(
     name="paper",
     dialect="paper/0",

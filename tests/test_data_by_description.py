@@ -21,7 +21,7 @@ from videre.data import (
     video_mme,
 )
 from videre.data.conversations import Turn
-from videre.errors import NO_INPUT, DataError
+from videre.errors import NO_INPUT, ConfigError, DataError
 from videre.types import Span
 
 
@@ -59,6 +59,16 @@ def test_star(tmp_path):
     assert first.clip == Span(11.1, 19.6)
     assert len(first.question.options) == 4
     assert (second.answer, second.kind) == (None, "Feasibility")
+
+
+def test_star_sub_and_the_whole_video(tmp_path):
+    rows = [STAR_ROW | {"question_id": f"{kind}_T1_{i}"} for i, kind in enumerate(star.KINDS)]
+    path = saved(tmp_path, "STAR_val.json", rows)
+    assert [s.kind for s in star.read(path, part="sub")] == ["Interaction", "Sequence"]
+    assert all(s.clip is not None for s in star.read(path))
+    assert all(s.clip is None for s in star.read(path, whole=True))
+    with pytest.raises(ConfigError, match="a part of star is sub"):
+        star.read(path, part="prediction")
 
 
 @pytest.mark.parametrize(

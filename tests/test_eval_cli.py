@@ -423,6 +423,11 @@ class TestPublished:
         assert len(found["choice"]["kinds"]) == 5
         shown = [json.loads(row)["frames"] for row in (tmp_path / "answers.jsonl").read_text().splitlines()]
         assert all(1.0 <= frame["seconds"] <= 2.0 for frames in shown for frame in frames)
+        told = ("--part", "sub", "--whole", "-o", tmp_path / "sub", "--json")
+        found = table(on(home, *told, file="STAR_val.json", name="star"))
+        assert set(found["choice"]["kinds"]) == {"all", "Interaction", "Sequence"}
+        shown = [json.loads(row)["frames"] for row in (tmp_path / "sub" / "answers.jsonl").read_text().splitlines()]
+        assert any(frame["seconds"] < 1.0 for frames in shown for frame in frames)
 
     def test_video_mme_by_length_task_and_official_rules(self, home, tmp_path):
         rows = [

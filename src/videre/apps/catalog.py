@@ -71,7 +71,7 @@ BENCHMARKS: dict[str, dict[str, Any]] = {
     },
     "qvhighlights": {"reader": "videre.apps.benchmarks:moments", "scores": "moments"},
     "rows": {"reader": "videre.data.rows:read"},
-    "star": {"reader": "videre.data.star:read"},
+    "star": {"reader": "videre.data.star:read", "takes": ("part", "whole")},
     "tempcompass": {"reader": "videre.data.tempcompass:read", "takes": ("task",), "rules": ("tempcompass",)},
     "tgif-qa": {"reader": "videre.data.tgif_qa:read", "takes": ("task",)},
     "video-chatgpt": {"reader": "videre.data.video_chatgpt:read", "takes": ("part",), "scores": "aspects"},

@@ -19,7 +19,7 @@ from videre.types import JSON, Answerer, Sample, Selector
 if TYPE_CHECKING:
     from videre.evaluate import Run
 
-EXTRAS = ("grounds", "folders", "answers", "bounds", "task", "part", "verbs", "nouns")
+EXTRAS = ("grounds", "folders", "answers", "bounds", "task", "part", "whole", "verbs", "nouns")
 PACKAGES = ("numpy", "av", "torch", "torchvision", "transformers", "pycocoevalcap")
 
 

@@ -7,18 +7,35 @@ Source: Wu et al., NeurIPS 2021. The question files are unverified: they are not
 lacks them; this follows the published description. The text tables are verified (`videre.data.labels`).
 """
 
+from dataclasses import replace
+
 from videre.data import choices, spans
 from videre.data.annotations import Source, collect
 from videre.data.fields import Row
 from videre.data.json_rows import rows
+from videre.errors import ConfigError
 from videre.types import Sample
 
 KINDS = ("Interaction", "Sequence", "Prediction", "Feasibility")
+SUB = KINDS[:2]
+"""STAR-sub: what MSR-ViR is measured on, since the other kinds ask for what is not in the video."""
 
 
-def read(path: Source) -> list[Sample]:
-    """The questions of one split; `clip` is the part of the video that a question is about. Test has no answers."""
-    return collect(rows(path), _sample, path=path)
+def read(path: Source, *, part: str | None = None, whole: bool = False) -> list[Sample]:
+    """The questions of one split. Test has no answers.
+
+    Args:
+        path: its file.
+        part: "sub" for STAR-sub alone; None for all kinds.
+        whole: ask about the whole video; else `clip` is the part of it that a question is about.
+
+    Raises:
+        ConfigError: another part.
+    """
+    if part not in (None, "sub"):
+        raise ConfigError(f"a part of star is sub (Interaction and Sequence), got {part!r}")
+    found = [s for s in collect(rows(path), _sample, path=path) if part is None or s.kind in SUB]
+    return [replace(s, clip=None) for s in found] if whole else found
 
 
 def _sample(row: Row) -> Sample:

@@ -35,7 +35,7 @@ bench: .venv/.dev ## the quick form of every benchmark
 	for file in benchmarks/*.py; do $(BIN)/python $$file --quick || exit 1; done
 
 world-models: .venv/.dev ## train the small models of the generated world; each is kept, and read the next time
-	for model in clip detector qformer llm; do $(BIN)/python recipes/world_$$model.py || exit 1; done
+	for model in clip llm qformer detector; do $(BIN)/python recipes/world_$$model.py || exit 1; done
 
 clean: ## remove the environment and what the demo wrote
 	rm -rf .venv demo

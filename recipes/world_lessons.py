@@ -6,6 +6,7 @@ a question needs; the reader's of MSR-ViR, which answers from descriptions; and 
 
 import json
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,6 +28,9 @@ DIRECT_KINDS = ("CW", "DC", "DO", "CH", "TC", "DL", "Interaction")
 """Questions whose evidence is the event of the thing that they name."""
 ORDER_KINDS = ("TN", "TP")
 READ_KINDS = (*ORDER_KINDS, "TC")
+STORY_EVENTS = 4
+"""Of a story whose frames are described."""
+Said = Callable[[Story, np.ndarray], list[str]]
 POLICY_KINDS = (*world.STORY_KINDS, "colour", "shape", "presence", "count", "order", "first", "last", "direction")
 
 
@@ -66,10 +70,10 @@ def caption(names: list[str]) -> str:
     return " and ".join(article(name) for name in sorted(set(names))) or "nothing"
 
 
-def listing(seed: int, events: int = 4) -> Lesson | None:
+def listing(seed: int, said: Said | None = None) -> Lesson | None:
     """Which of some frames a question needs, with the way there in words; None where the frames miss a thing of it."""
     rng = np.random.default_rng([seed, 41])
-    told = story(seed, events, world.EVENTS)
+    told = story(seed, STORY_EVENTS, world.EVENTS)
     seconds = moments(rng, told, steps=(1.4, 2.4))
     lines = captions(told.events, seconds)
     kinds = ORDER_KINDS if rng.random() < 0.5 else DIRECT_KINDS
@@ -81,13 +85,24 @@ def listing(seed: int, events: int = 4) -> Lesson | None:
     named = asked_of(sample.question.text)
     if not all(steps) or not any(named in lines[i] for i in steps[0]):
         return None
+    reply = searched(named, steps if sample.kind != "TP" else [step[::-1] for step in steps], lines)
     chosen = sorted(i for step in steps for i in step)
-    heads = [named, *(lines[step[0]] for step in steps[1:])]
-    words = "; ".join(f"{head}: {numbers(step)}" for head, step in zip(heads, steps, strict=True))
-    reply = f"{words}. [{numbers(chosen)}]"
-    shown = "\n".join(f"{i}: {line}" for i, line in enumerate(lines))
+    shown = "\n".join(f"{i}: {line}" for i, line in enumerate(said(told, seconds) if said else lines))
     prompt = LIST.format(count=len(lines), captions=shown, question=sample.question.text)
     return Lesson("list", sample.kind, prompt, reply, chosen)
+
+
+def searched(named: str, steps: list[list[int]], lines: list[str]) -> str:
+    """The way from a name to its lines and on to the next thing's, one look-up a step, then all lines.
+
+    >>> searched("red star", [[4, 3], [1, 0]], ["", "a blue ring and a red cross"])
+    'For red star: 4, 3; 1: blue ring and red cross, 0. [4, 3, 1, 0]'
+    """
+    words = f"For {named}: {numbers(steps[0])}"
+    for first, *others in steps[1:]:
+        words += f"; {numbers([first])}: {' and '.join(NAMED.findall(lines[first]))}"
+        words += f", {numbers(others)}" if others else ""
+    return f"{words}. [{numbers([i for step in steps for i in step])}]"
 
 
 def asked_of(question: str) -> str:
@@ -97,36 +112,6 @@ def asked_of(question: str) -> str:
     'blue square'
     """
     return next(name for name in NAMED.findall(question) if name not in ("thing", "object"))
-
-
-def repeating(seed: int) -> Lesson:
-    """Some names, to be said again: what all other lessons need first."""
-    rng = np.random.default_rng([seed, 45])
-    said = ", ".join(_some(rng, 6, 16))
-    return Lesson("repeat", "repeat", f"{said}\n", said, said)
-
-
-def looking_up(seed: int) -> Lesson:
-    """Where each of some names stands, by number of its line or by letter: one look-up after the other."""
-    rng = np.random.default_rng([seed, 46])
-    has_letters = rng.random() < 0.4
-    names = _some(rng, 5, 6) if has_letters else _some(rng, 6, 12)
-    keys = [letter(i) for i in range(len(names))] if has_letters else [str(i) for i in range(len(names))]
-    lines = [
-        f"{k}. the {name}" if has_letters else f"{k}: {article(name)}" for k, name in zip(keys, names, strict=True)
-    ]
-    order = rng.permutation(len(names))
-    said = [f"the {names[i]}. {keys[i]}" if has_letters else f"{names[i]}: {keys[i]}" for i in order]
-    reply = ("\n" if has_letters else "; ").join(said)
-    return Lesson("look up", "look up", "\n".join(lines) + "\n", reply, reply)
-
-
-def _some(rng: np.random.Generator, least: int, below: int) -> list[str]:
-    every = [f"{colour} {shape}" for colour in COLOURS for shape in SHAPES]
-    return [str(name) for name in rng.choice(every, size=int(rng.integers(least, below)), replace=False)]
-
-
-DRILLS = {"repeat": repeating, "look up": looking_up}
 
 
 def needed(told: Story, sample: Sample) -> list[Act]:
@@ -154,11 +139,11 @@ def numbers(indices: list[int]) -> str:
     return ", ".join(str(i) for i in indices)
 
 
-def reading(seed: int, events: int = 4) -> Lesson | None:
+def reading(seed: int, said: Said | None = None) -> Lesson | None:
     """An answer from descriptions: what came before or after among things that act alone, or what was there at once."""
     rng = np.random.default_rng([seed, 42])
     kind = READ_KINDS[int(rng.integers(len(READ_KINDS)))]
-    told = story(seed, events, world.EVENTS if kind == "TC" else ("blink", "stop"))
+    told = story(seed, STORY_EVENTS, world.EVENTS if kind == "TC" else ("blink", "stop"))
     seconds = moments(rng, told, steps=(1.8, 2.6))
     lines = captions(told.events, seconds)
     samples = world.story_questions(told, kinds=(kind,))
@@ -170,13 +155,14 @@ def reading(seed: int, events: int = 4) -> Lesson | None:
         return None
     asked = sample.question
     right = letter(asked.options.index(sample.answer))
-    shown = "\n".join(f"{t:.1f} s: {line}" for t, line in zip(seconds, lines, strict=True))
-    reply = f"{asked_of(asked.text)}: {sample.answer}. {right}"
+    written = zip(seconds, said(told, seconds) if said else lines, strict=True)
+    shown = "\n".join(f"{t:.1f} s: {line}" for t, line in written)
+    reply = f"For {asked_of(asked.text)}: {sample.answer.removeprefix('the ')}. {right}"
     return Lesson("read", kind, READ.format(captions=shown, question=listed(asked)), reply, right, len(asked.options))
 
 
-def planning(seed: int) -> Lesson | None:
-    """The policy of a question about a story or a clip."""
+def planning(seed: int, said: Said | None = None) -> Lesson | None:
+    """The policy of a question about a story or a clip; nothing is described."""
     rng = np.random.default_rng([seed, 43])
     kind = POLICY_KINDS[int(rng.integers(len(POLICY_KINDS)))]
     if kind in world.STORY_KINDS:
@@ -210,9 +196,15 @@ def policy(text: str, kind: str) -> dict[str, Any]:
 TASKS = {"list": listing, "read": reading, "parse": planning}
 
 
-def lesson(seed: int, task: str = "") -> Lesson:
-    """The lesson of a seed: half of them lists, a quarter each answers and policies."""
+def lesson(seed: int, task: str = "", said: Said | None = None) -> Lesson:
+    """The lesson of a seed: half of them lists, a quarter each answers and policies.
+
+    Args:
+        seed: of the story, the question and the frames.
+        task: one of `TASKS`; left out, one is drawn.
+        said: describes the moments of a story; left out, true captions do.
+    """
     rng = np.random.default_rng([seed, 44])
     chosen = task or ("list", "list", "read", "parse")[int(rng.integers(4))]
-    tries = (TASKS[chosen](seed * 16 + i) for i in range(16))
+    tries = (TASKS[chosen](seed * 16 + i, said) for i in range(16))
     return next(found for found in tries if found)

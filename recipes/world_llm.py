@@ -17,10 +17,11 @@ from typing import Any
 
 import torch
 import transformers as tf
+import world_circuit as circuit
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
 from torch import nn
 from world_kept import kept
-from world_lessons import DRILLS, Lesson, lesson
+from world_lessons import Lesson, lesson
 
 from videre.data import world
 from videre.data.world.scene import COLOURS, SHAPES
@@ -37,34 +38,18 @@ from videre.train.fit import FitConfig, fit
 HERE = Path(__file__).parent
 END, PAD = "<|endoftext|>", "<|pad|>"
 FIRST_OF_TOKENIZER = 30_000_000
-PROMPT_SHARE = 0.5
+PROMPT_SHARE = 0.1
 TOLD_WEIGHT = 4.0
 """What a name, a number or a letter of a reply weighs in the loss: the rest is form, which is learned at once."""
 
 
 @dataclass(frozen=True)
-class Round:
-    """Some steps with a learning rate that rises and falls; in the first of them drills stand beside the lessons."""
-
-    steps: int
-    drill: str
-    drilled_steps: int
-    lr: float
-
-
-@dataclass(frozen=True)
 class Recipe:
-    """All that decides the weights; the seed of lesson i of batch n is `first_seed + n * batch + i`.
+    """All that decides the weights; the seed of lesson i of batch n is `first_seed + n * batch + i`."""
 
-    Attributes:
-        rounds: one after the other: to say names again comes before to look up where they stand.
-        drills: how many stand in a batch, in place of half as many lessons.
-    """
-
-    rounds: tuple[Round, ...] = (Round(2600, "repeat", 400, 4e-3), Round(2200, "look up", 1100, 3e-3))
+    steps: int = 800
     batch: int = 16
-    drills: int = 12
-    width: int = 64
+    lr: float = 2e-3
     layers: int = 3
     seed: int = 0
     first_seed: int = 31_000_000
@@ -95,7 +80,8 @@ def tokenizer() -> tf.PreTrainedTokenizerFast:
         vocab_size=640, special_tokens=[PAD, END], initial_alphabet=alphabet, show_progress=False
     )
     inner.train_from_iterator(corpus, trainer)
-    known = [*fixed(), *map(str, range(100)), *names()]
+    spaced = [f" {name}" for name in names()]
+    known = [*fixed(), *map(str, range(100)), *spaced, *names()]
     whole = [AddedToken(text, normalized=False, special=False) for text in known]
     inner.add_tokens(whole)
     return tf.PreTrainedTokenizerFast(
@@ -111,43 +97,62 @@ def _plain(one: Lesson) -> str:
 
 
 def network(recipe: Recipe, words: tf.PreTrainedTokenizerFast) -> tf.LlamaForCausalLM:
+    """Drawn from the seed, then started with the circuit of a look-up."""
     torch.manual_seed(recipe.seed)
-    return tf.LlamaForCausalLM(
+    model = tf.LlamaForCausalLM(
         tf.LlamaConfig(
-            vocab_size=len(words), hidden_size=recipe.width, intermediate_size=2 * recipe.width,
-            num_hidden_layers=recipe.layers, num_attention_heads=4, max_position_embeddings=512,
-            initializer_range=recipe.width**-0.5 / 2, tie_word_embeddings=True,
-            bos_token_id=None, eos_token_id=words.eos_token_id, pad_token_id=words.pad_token_id,
+            vocab_size=len(words), hidden_size=circuit.WIDTH, intermediate_size=2 * circuit.WIDTH,
+            num_hidden_layers=recipe.layers, num_attention_heads=circuit.HEADS, head_dim=circuit.HEAD,
+            attention_bias=True, rope_theta=circuit.THETA, max_position_embeddings=512, initializer_range=0.03,
+            tie_word_embeddings=True, bos_token_id=None, eos_token_id=words.eos_token_id,
+            pad_token_id=words.pad_token_id,
         )
     )  # fmt: skip
+    circuit.prime(model, **codes(words))
+    return model
+
+
+def codes(words: tf.PreTrainedTokenizerFast) -> dict[str, Any]:
+    """Which tokens are names, numbers and letters, and articles."""
+
+    def ids(text: str) -> list[int]:
+        return [found[0] for found in (words(form)["input_ids"] for form in (text, f" {text}")) if len(found) == 1]
+
+    kinds = {}
+    for name in names():
+        colour, shape = ([i for i, word in enumerate(some) if word in name.split()] for some in (COLOURS, SHAPES))
+        kinds |= dict.fromkeys(ids(name), ((colour or [-1])[0], (shape or [-1])[0]))
+    numbers = {token: float(n) for n in range(100) for token in ids(str(n))}
+    letters = {token: letter(i) for i in range(5) for token in ids(letter(i))}
+    articles = {token: kind for text, kind in (("a", "a"), ("an", "a"), ("the", "the")) for token in ids(text)}
+    return {"names": kinds, "labels": numbers | letters, "articles": articles}
 
 
 class Batches:
     """The lessons of a round as token ids, by number."""
 
-    def __init__(self, recipe: Recipe, words: tf.PreTrainedTokenizerFast, number: int = 0) -> None:
-        self.recipe, self.words, self.round = recipe, words, recipe.rounds[number]
-        self.first_seed = recipe.first_seed + recipe.batch * sum(one.steps for one in recipe.rounds[:number])
-        told = [*names(), *map(str, range(100)), *(f" {letter(i)}" for i in range(5))]
+    def __init__(self, recipe: Recipe, words: tf.PreTrainedTokenizerFast) -> None:
+        self.recipe, self.words = recipe, words
+        told = [
+            *names(),
+            *(f" {name}" for name in names()),
+            *map(str, range(100)),
+            *(f" {letter(i)}" for i in range(5)),
+        ]
         self.told = torch.tensor(sorted({words(text)["input_ids"][0] for text in told}))
 
     def __len__(self) -> int:
-        return self.round.steps
+        return self.recipe.steps
 
     def __getitem__(self, index: int) -> dict[str, torch.Tensor]:
-        rows = [self._row(one) for one in self._lessons(index)]
-        longest = max(len(ids) for ids, _ in rows)
+        first = self.recipe.first_seed + index * self.recipe.batch
+        rows = [self._row(lesson(seed)) for seed in range(first, first + self.recipe.batch)]
+        longest = -(-max(len(ids) for ids, _ in rows) // 16) * 16  # odd sizes take products more time
         pad = self.words.pad_token_id
         ids = torch.tensor([ids + [pad] * (longest - len(ids)) for ids, _ in rows])
         labels = torch.tensor([marks + [-100] * (longest - len(marks)) for _, marks in rows])
         weights = torch.where(torch.isin(ids, self.told), TOLD_WEIGHT, 1.0)
         return {"input_ids": ids, "attention_mask": (ids != pad).long(), "labels": labels, "weights": weights}
-
-    def _lessons(self, index: int) -> list[Lesson]:
-        first = self.first_seed + index * self.recipe.batch
-        drills = self.recipe.drills if index < self.round.drilled_steps else 0
-        lessons = [lesson(seed) for seed in range(first, first + self.recipe.batch - drills // 2)]
-        return lessons + [DRILLS[self.round.drill](seed) for seed in range(first, first + drills)]
 
     def _row(self, one: Lesson) -> tuple[list[int], list[int]]:
         prompt = self.words(one.prompt)["input_ids"]
@@ -200,22 +205,15 @@ def make(recipe: Recipe, out: Path, *, held_out: int = 60) -> tuple[Path, dict[s
     def train(folder: Path, on_the_way: Path) -> dict[str, Any]:
         words = tokenizer()
         model: Any = network(recipe, words)
-        for number, one in enumerate(recipe.rounds):
-            settings = FitConfig(
-                f"{on_the_way}-{number}",
-                one.steps,
-                lr=one.lr,
-                seed=recipe.seed,
-                save_steps=200,
-                log_steps=50,
-                resume=True,
-            )
-            model = fit(model, Batches(recipe, words, number), loss, settings)
+        settings = FitConfig(
+            str(on_the_way), recipe.steps, lr=recipe.lr, seed=recipe.seed, bf16=True, save_steps=200, resume=True
+        )
+        model = fit(model, Batches(recipe, words), loss, settings)
         model.save_pretrained(folder)
         words.save_pretrained(folder)
         return measure(TextLLM(model, words, name="world", card={}), held_out)
 
-    return kept(recipe, [__file__, HERE / "world_lessons.py"], out, train)
+    return kept(recipe, [__file__, HERE / "world_circuit.py", HERE / "world_lessons.py"], out, train)
 
 
 if __name__ == "__main__":

@@ -2,12 +2,13 @@
 
 python recipes/world_qformer.py --out runs/world-qformer      (cost and accuracy: results/world_models.md)
 
-First its vision tower learns to name what each patch holds, then the Q-Former and the language model learn to describe
-a frame, to answer about it, and to tell whether it helps with a question (`world_frames.py`). It knows one frame and
-nothing of before and after; `-m ma-lmm:FOLDER` shows it many.
+Its vision tower is the built-in model's, which names shapes and colours; it stays as it is. The Q-Former and the
+language model learn to describe a frame, to answer about it, and to tell whether it helps with a question
+(`world_frames.py`). It knows one frame and nothing of before and after; `-m ma-lmm:FOLDER` shows it many.
 """
 
 import argparse
+import json
 from collections import defaultdict
 from dataclasses import dataclass, replace
 from functools import cache
@@ -17,15 +18,16 @@ from typing import Any
 import numpy as np
 import torch
 import transformers as tf
+from safetensors.torch import load_file
 from tokenizers import Regex, Tokenizer, models, pre_tokenizers
 from torch import nn
-from world_detector import PHRASES, picture, targets, waves
 from world_frames import EVERY_KIND, Asked, asked, shown
 from world_kept import kept
 
 from videre.data import world
 from videre.methods.ma_lmm.memory import Memory
 from videre.methods.ma_lmm.model import MALMM, Settings
+from videre.models import builtin
 from videre.models.voice import Writing
 from videre.train.fit import FitConfig, fit
 from videre.types import Frames, Question
@@ -33,23 +35,34 @@ from videre.types import Frames, Question
 HERE = Path(__file__).parent
 PAD, UNKNOWN, END, IMAGE = "<pad>", "<unk>", "</s>", "<image>"
 FIRST_OF_TOKENIZER = 40_000_001
+EYES = builtin.FOLDER / "model.safetensors"
+STAGE = 20
+"""The grey level of an empty stage."""
+NOISE = 5.0
+"""Grey levels that coding may add."""
 
 
 @dataclass(frozen=True)
 class Recipe:
     """All that decides the weights; the seed of frame i of batch n is `first_seed + n * frames + i`."""
 
-    tower_steps: int = 700
-    steps: int = 900
-    batch: int = 24
+    steps: int = 700
     frames: int = 16
-    size_px: int = 64
-    width: int = 128
     narrow: int = 96
     queries: int = 8
-    lr: float = 1e-3
+    lr: float = 2e-3
     seed: int = 0
     first_seed: int = 41_000_000
+
+
+@cache
+def eye() -> tuple[dict[str, Any], float, float]:
+    """The built-in model's vision settings, and the mean and the deviation that its pixels are brought to."""
+    pictures = json.loads((EYES.parent / "processor_config.json").read_text("utf-8"))["image_processor"]
+    settings = json.loads((EYES.parent / "config.json").read_text("utf-8"))["vision_config"]
+    names = ("hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads", "image_size",
+             "patch_size", "hidden_act", "layer_norm_eps")  # fmt: skip
+    return {name: settings[name] for name in names}, pictures["image_mean"][0], pictures["image_std"][0]
 
 
 @cache
@@ -74,11 +87,7 @@ def network(recipe: Recipe, words: tf.PreTrainedTokenizerFast) -> tf.InstructBli
         "initializer_range": recipe.narrow**-0.5, "pad_token_id": words.pad_token_id,
     }  # fmt: skip
     config = tf.InstructBlipConfig(
-        vision_config={
-            "hidden_size": recipe.width, "intermediate_size": 2 * recipe.width, "num_hidden_layers": 4,
-            "num_attention_heads": 4, "image_size": recipe.size_px, "patch_size": 8,
-            "initializer_range": recipe.width**-0.5,
-        },
+        vision_config=eye()[0],
         qformer_config={
             **narrow, "vocab_size": len(words), "num_hidden_layers": 3, "cross_attention_frequency": 1,
             "max_position_embeddings": 96, "hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0,
@@ -93,53 +102,40 @@ def network(recipe: Recipe, words: tf.PreTrainedTokenizerFast) -> tf.InstructBli
     model = tf.InstructBlipForConditionalGeneration(config)
     with torch.no_grad():
         model.query_tokens.normal_()
-        model.vision_model.embeddings.position_embedding[:, 1:] = waves(recipe.size_px // 8, recipe.width)
+    see(model.vision_model)
     return model
 
 
+@torch.no_grad()
+def see(tower: nn.Module) -> None:
+    """Gives InstructBLIP's tower the weights of the built-in model's, which are SigLIP's in all but their names."""
+    start = "model.vision_model."
+    held = {name.removeprefix(start): value.float() for name, value in load_file(EYES).items() if start in name}
+    for name in [name for name in held if ".q_proj." in name]:
+        parts = [held.pop(name.replace(".q_proj.", f".{one}_proj.")) for one in "qkv"]
+        held[name.replace(".q_proj.", ".qkv.")] = torch.cat(parts)
+    held = {name.replace(".out_proj.", ".projection."): value for name, value in held.items()}
+    places = held.pop("embeddings.position_embedding.weight")
+    tower.load_state_dict(held, strict=False)
+    # The class token, which the built-in model has none of, is one more patch of the empty stage.
+    patch = tower.embeddings
+    patch.position_embedding.copy_(torch.cat([places[:1], places])[None])
+    stage = np.full((1, 3, patch.patch_size, patch.patch_size), STAGE)
+    patch.class_embedding.copy_(patch.patch_embedding(levels(stage)).flatten(1)[None])
+    tower.requires_grad_(False)
+
+
 def processor(recipe: Recipe) -> tf.InstructBlipProcessor:
-    size, half = {"height": recipe.size_px, "width": recipe.size_px}, [0.5, 0.5, 0.5]
-    pictures = tf.BlipImageProcessor(size=size, image_mean=half, image_std=half)
+    settings, mean, deviation = eye()
+    size = {"height": settings["image_size"], "width": settings["image_size"]}
+    pictures = tf.BlipImageProcessor(size=size, image_mean=[mean] * 3, image_std=[deviation] * 3)
     return tf.InstructBlipProcessor(pictures, tokenizer(), tokenizer(), num_query_tokens=recipe.queries)
 
 
-def levels(pixels: list[np.ndarray]) -> torch.Tensor:
-    """Pictures uint8 `[3, H, W]` as the tower takes them."""
-    return torch.from_numpy(np.stack(pixels)).float() / 127.5 - 1
-
-
-class Naming(nn.Module):
-    """The vision tower, and what each of its patches is read as while it learns."""
-
-    def __init__(self, tower: nn.Module, width: int) -> None:
-        super().__init__()
-        self.tower, self.named = tower, nn.Linear(width, len(PHRASES))
-        nn.init.constant_(self.named.bias, -4.0)
-
-
-class Patches:
-    """Frames with what is true of each patch, by number."""
-
-    def __init__(self, recipe: Recipe) -> None:
-        self.recipe = recipe
-
-    def __len__(self) -> int:
-        return self.recipe.tower_steps
-
-    def __getitem__(self, index: int) -> dict[str, torch.Tensor]:
-        r = self.recipe
-        first = r.first_seed + 5_000_000 + index * r.batch
-        rows = [picture(seed, r.size_px) for seed in range(first, first + r.batch)]
-        truth = [targets(boxes, r.size_px // 8)[0] for _, boxes in rows]
-        return {"pixels": levels([p for p, _ in rows]), "phrases": torch.stack(truth)}
-
-
-def naming_loss(model: Any, batch: dict[str, torch.Tensor]) -> torch.Tensor:
-    """Focal cross-entropy of the phrases that are true of each patch."""
-    logits = model.named(model.tower(batch["pixels"]).last_hidden_state[:, 1:])
-    each = nn.functional.binary_cross_entropy_with_logits(logits, batch["phrases"], reduction="none")
-    missed = (logits.sigmoid() - batch["phrases"]).abs() ** 2
-    return (each * missed).sum() / (batch["phrases"].sum(-1) > 0).sum().clamp(min=1)
+def levels(pixels: np.ndarray) -> torch.Tensor:
+    """Grey levels 0 to 255 as the tower takes them."""
+    _, mean, deviation = eye()
+    return torch.from_numpy((pixels / 255 - mean) / deviation).float()
 
 
 class Batches:
@@ -156,7 +152,9 @@ class Batches:
         first = r.first_seed + index * r.frames
         found = [shown(seed) for seed in range(first, first + r.frames)]
         rows = [(i, row) for i, one in enumerate(found) for row in asked(one, np.random.default_rng([first, i]))]
-        pixels = levels([world.render(one.clip, [one.moment], r.size_px).pixels[0] for one in found])
+        side_px, rng = eye()[0]["image_size"], np.random.default_rng([first, 52])
+        pixels = np.concatenate([world.render(one.clip, [one.moment], side_px).pixels for one in found])
+        pixels = levels(pixels + NOISE * rng.random((len(pixels), 1, 1, 1)) * rng.standard_normal(pixels.shape))
         prompts = [self.words(row.prompt)["input_ids"] for _, row in rows]
         replies = [[*self.words(row.reply)["input_ids"], self.words.eos_token_id] for _, row in rows]
         whole = [a + b for a, b in zip(prompts, replies, strict=True)]
@@ -223,16 +221,13 @@ def make(recipe: Recipe, out: Path, *, held_out: int = 120) -> tuple[Path, dict[
     def train(folder: Path, on_the_way: Path) -> dict[str, Any]:
         words = tokenizer()
         model = network(recipe, words)
-        first = FitConfig(f"{on_the_way}-tower", recipe.tower_steps, recipe.lr, save_steps=200, resume=True)
-        fit(Naming(model.vision_model, recipe.width), Patches(recipe), naming_loss, first)
-        model.vision_model.requires_grad_(False)
-        second = FitConfig(str(on_the_way), recipe.steps, 2 * recipe.lr, seed=recipe.seed, save_steps=200, resume=True)
-        fit(model, Batches(recipe, words), loss, second)
+        settings = FitConfig(str(on_the_way), recipe.steps, recipe.lr, seed=recipe.seed, save_steps=200, resume=True)
+        fit(model, Batches(recipe, words), loss, settings)
         model.save_pretrained(folder)
         processor(recipe).save_pretrained(folder)
         return measure(speaking(model, recipe), held_out)
 
-    files = [__file__, *(HERE / name for name in ("world_frames.py", "world_lessons.py", "world_detector.py"))]
+    files = [__file__, HERE / "world_frames.py", HERE / "world_lessons.py", EYES]
     return kept(recipe, files, out, train)
 
 

@@ -1,6 +1,6 @@
 """What each model of the world can and cannot do, on held-out seeds, beside chance and beside who sees less.
 
-    make world-models                                     trains the small models, some 25 minutes on one core
+    make world-models                                     trains the small models
     python results/world_models.py --part NAME            clip, detector, qformer, llm, chain, builtin, helps
     python results/world_models.py                        every part that is not measured yet, then the page
     python results/world_models.py --report               world_models.md and world_models.json of what was measured
@@ -14,6 +14,7 @@ import sys
 import time
 from collections import defaultdict
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,8 @@ from world_detected import measure as found  # noqa: E402
 
 from videre.apps import naming  # noqa: E402
 from videre.data import world  # noqa: E402
-from videre.methods.frame_selector.temporal import CAPTION, LIST, indices  # noqa: E402
+from videre.methods.frame_selector.temporal import CAPTION  # noqa: E402
+from videre.methods.msr_vir.rivals import DESCRIBE  # noqa: E402
 from videre.models import builtin, detector, text  # noqa: E402
 from videre.types import Frames  # noqa: E402
 
@@ -105,28 +107,30 @@ def part_llm() -> list[Row]:
     return world_reading.rows(text.load(str(folder("llm")), device="cpu"), each=150)
 
 
-def part_chain(count: int = 15) -> list[Row]:
-    """Frames of stories, described by the Q-Former model, listed by the text model."""
+def part_chain(each: int = 40) -> list[Row]:
+    """Lists and answers from what the Q-Former model writes of the frames; beside it, from true captions."""
     seeing = naming.model(f"ma-lmm:{folder('qformer')}#slots=0,answer_tokens=24", device="cpu")
     reading = text.load(str(folder("llm")), device="cpu")
-    right: dict[str, list[bool]] = defaultdict(list)
-    for seed in range(world.HELD_OUT_SEED, world.HELD_OUT_SEED + count):
-        rng = np.random.default_rng([seed, 62])
-        told = world_lessons.story(seed, 4, world.EVENTS)
-        seconds = world_lessons.moments(rng, told, steps=(1.4, 2.4))
-        frames = [world.render(told.window(t, t), [t], 192) for t in seconds]
-        said = [seeing.generate(CAPTION, [Frames(f.pixels, np.zeros(1))]) for f in frames]
-        shown = "\n".join(f"{i}: {line}" for i, line in enumerate(said))
-        for sample in world.story_questions(told, kinds=("TN", "TP", "CW", "TC")):
-            acts = world_lessons.needed(told, sample)
-            truth = {
-                i for act in acts for i, t in enumerate(seconds) if act.span.start_seconds <= t < act.span.end_seconds
-            }
-            asked = LIST.format(count=len(said), captions=shown, question=sample.question.text)
-            (reply,) = world_reading.replies(reading, [asked])
-            chosen = set(indices(reply, len(said)))
-            right[str(sample.kind)].append(chosen == truth)
-    return [{"kind": k, "count": len(rows), "right": float(np.mean(rows))} for k, rows in sorted(right.items())]
+    marks: dict[str, list[tuple[bool, bool]]] = defaultdict(list)
+    for task, prompt in (("list", CAPTION), ("read", DESCRIBE)):
+        seeds = range(world.HELD_OUT_SEED, world.HELD_OUT_SEED + each)
+        true = [world_lessons.lesson(seed, task) for seed in seeds]
+        seen = [world_lessons.lesson(seed, task, partial(described, seeing, prompt)) for seed in seeds]
+        said = world_reading.replies(reading, [one.prompt for one in [*seen, *true]])
+        right = [world_llm.is_right(one, reply) for one, reply in zip([*seen, *true], said, strict=True)]
+        for one, pair in zip(true, zip(right[:each], right[each:], strict=True), strict=True):
+            marks[f"{task} {one.kind}"].append(pair)
+            marks[f"{task}, all"].append(pair)
+    shares = {kind: np.mean(pairs, axis=0) for kind, pairs in sorted(marks.items())}
+    return [{"kind": k, "count": len(marks[k]), "right": float(a), "true captions": float(b)}
+            for k, (a, b) in shares.items()]  # fmt: skip
+
+
+def described(seeing: Any, prompt: str, told: world.Story, seconds: np.ndarray) -> list[str]:
+    """What a model writes of moments of a story, each seen alone."""
+    frames = [world.render(told.window(t, t), [t], 192) for t in seconds]
+    said = [seeing.generate(prompt, [Frames(frame.pixels, np.zeros(1))]) for frame in frames]
+    return [" ".join(line.split()) for line in said]
 
 
 CHUNKS, STORIES = 3, 12
@@ -200,9 +204,10 @@ def models() -> list[Row]:
         if not found:
             continue
         place = found[-1].parent
-        cost = json.loads((place / "measured.json").read_text("utf-8"))["cpu_seconds"]
+        noted = json.loads((place / "measured.json").read_text("utf-8"))
+        cost = {name: noted[name] for name in ("seconds", "cpu_seconds")}
         told.append({"name": name, "class": json.loads((place / "config.json").read_text())["architectures"][0],
-                     "bytes": (place / "model.safetensors").stat().st_size, "cpu_seconds": cost,
+                     "bytes": (place / "model.safetensors").stat().st_size, **cost,
                      "recipe": f"recipes/{module.__name__}.py", "key": place.name})  # fmt: skip
     return told
 

@@ -21,7 +21,8 @@ def rows(model: Any, each: int) -> list[dict[str, Any]]:
 
 
 def _marked(model: Any, by_kind: dict[str, list[Any]], seen: Callable[[str], str]) -> Iterator[tuple[int, bool]]:
-    lessons = [one for kind, found in by_kind.items() if kind.endswith(", all") for one in found]
+    tasks = [kind for kind in by_kind if kind.endswith(", all") and (seen is str or kind != "parse, all")]
+    lessons = [one for kind in tasks for one in by_kind[kind]]
     said = replies(model, [seen(one.prompt) for one in lessons])
     yield from ((id(one), world_llm.is_right(one, reply)) for one, reply in zip(lessons, said, strict=True))
 

@@ -117,6 +117,37 @@ def test_filling_changes_nothing(layout):
     torch.testing.assert_close(model(patches, noise, lengths), together, atol=1e-6, rtol=0)
 
 
+def test_questions_about_one_video_share_its_frames_and_change_no_score():
+    model, (patches, _, _) = made(), inputs()
+    ids, lengths = torch.randint(0, 64, (2, 3, 7)), torch.tensor([[7, 4, 5], [1, 7, 6]])
+    together = model.several(patches, ids, lengths)
+    assert together.shape == (2, 3, N)
+    for film in range(2):
+        for i, length in enumerate(lengths[film].tolist()):
+            alone = model(patches[film : film + 1], ids[film : film + 1, i, :length], lengths[film : film + 1, i])
+            torch.testing.assert_close(alone[0], together[film, i], atol=1e-5, rtol=0)
+    targets = torch.rand(2, 3, N)
+    batch = {"patches": patches, "input_ids": ids, "lengths": lengths, "targets": targets}
+    wanted = torch.nn.functional.binary_cross_entropy(torch.sigmoid(together), targets)
+    assert loss(model, batch).item() == pytest.approx(wanted.item(), abs=1e-6)
+    with pytest.raises(ValueError, match="its frames see none"):
+        made("frame").several(patches, ids, lengths)
+
+
+@pytest.mark.parametrize("family", ["siglip", "clip"])
+def test_pictures_may_lie_in_memory_as_they_please(family):
+    kind = {"siglip": tf.SiglipVisionConfig, "clip": tf.CLIPVisionConfig}[family]
+    vision = kind(hidden_size=16, intermediate_size=32, num_hidden_layers=2, num_attention_heads=2, image_size=32,
+                  patch_size=8)  # fmt: skip
+    text = made().config.text_config
+    model = FrameSelector(FrameSelectorConfig(vision_config=vision, text_config=text, n=N)).eval()
+    pixels = torch.rand(5, 3, 32, 32)
+    with torch.no_grad():
+        wanted = torch.cat([model.vision(pixel_values=one[None]).last_hidden_state for one in pixels])[:, -16:]
+    for given in (pixels, pixels.contiguous(memory_format=torch.channels_last), pixels.flip(-1).flip(-1)):
+        torch.testing.assert_close(model.encode(given, batch=2), wanted, atol=1e-6, rtol=0)
+
+
 def test_the_frame_layout_takes_any_number_of_frames():
     model, (patches, ids, lengths) = made("frame"), inputs()
     assert model(patches[:, :5], ids, lengths).shape == (2, 5)

@@ -20,6 +20,8 @@ import torch  # noqa: E402
 from torch import Tensor, nn  # noqa: E402
 from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, PreTrainedConfig, PreTrainedModel  # noqa: E402
 
+from videre.methods.frame_selector.masks import both_ways, side_by_side  # noqa: E402
+
 Head = Literal["query", "frame"]
 
 
@@ -115,11 +117,38 @@ class FrameSelector(PreTrainedModel):
         frames = hidden[:, input_ids.shape[1] :].unflatten(1, (patches.shape[1], self.config.grid**2))
         return self.head(frames.mean(2)).squeeze(-1)
 
+    def several(
+        self,
+        patches: Float[Tensor, "B n P V"],
+        input_ids: Int[Tensor, "B Q L"],
+        lengths: Int[Tensor, "B Q"],
+    ) -> Float[Tensor, "B Q n"]:
+        """A logit a frame for each of several questions about a video, of the layout `query`.
+
+        The frames stand before the questions and see none of them, so they are read once for all; each question sees
+        the frames and itself, at the places that it has alone. The scores are those of asking one by one.
+
+        Args:
+            patches: as in `forward`.
+            input_ids: tokens of the questions about each video, filled up at their ends.
+            lengths: of the questions, in tokens.
+        """
+        if self.config.layout != "query":
+            raise ValueError("several questions share their frames in the layout query alone: its frames see none")
+        frames, count = self.tokens(patches), input_ids.shape[1]
+        asked = self._queried(input_ids.flatten(0, 1), lengths.flatten()).unflatten(0, (-1, count))
+        mask, places = side_by_side(frames.shape[1], count, asked.shape[2], asked)
+        embeds = torch.cat([frames.to(asked.dtype), asked.flatten(1, 2)], 1)
+        hidden = self.penultimate(embeds, mask, places.expand(len(embeds), -1))[:, frames.shape[1] :]
+        ends = torch.arange(count, device=hidden.device) * asked.shape[2] + lengths
+        return self.head(hidden.take_along_dim(ends[..., None], 1))
+
     @torch.no_grad()
-    def encode(self, pixels: Float[Tensor, "T 3 H W"], *, batch: int = 32) -> Float[Tensor, "T P V"]:
+    def encode(self, pixels: Float[Tensor, "T 3 H W"], *, batch: int = 16) -> Float[Tensor, "T P V"]:
         """Patch features of the frozen vision encoder; a class or register token before them is left out."""
-        parts = [self.vision(pixel_values=part.to(self.vision.dtype)).last_hidden_state for part in pixels.split(batch)]
-        features = torch.cat(parts)
+        # With the colours of a pixel side by side, its convolution gives patches that lie as the blocks read them.
+        lain = pixels.to(self.vision.dtype, memory_format=torch.channels_last)
+        features = torch.cat([self.vision(pixel_values=part).last_hidden_state for part in lain.split(batch)])
         side = int(features.shape[1] ** 0.5)
         return features[:, features.shape[1] - side**2 :]
 
@@ -134,17 +163,22 @@ class FrameSelector(PreTrainedModel):
         self, frames: Float[Tensor, "B N D"], input_ids: Int[Tensor, "B L"], lengths: Int[Tensor, " B"]
     ) -> tuple[Float[Tensor, "B S D"], Float[Tensor, "B 1 S S"] | None, Int[Tensor, "B S"] | None]:
         """Inputs of the language model: embeddings, mask, positions; None where a plain causal count will do."""
-        words = self.llm.get_input_embeddings()(input_ids)
         if self.config.layout == "query":
-            # The query follows its question at once; filling comes after it, where a causal mask hides it.
-            query = self.query.to(words.dtype).expand(len(words), 1, -1)
-            padded = torch.cat([words, torch.zeros_like(query)], 1)
-            here = torch.arange(padded.shape[1], device=words.device)[None, :, None] == lengths[:, None, None]
-            return torch.cat([frames.to(words.dtype), torch.where(here, query, padded)], 1), None, None
+            asked = self._queried(input_ids, lengths)
+            return torch.cat([frames.to(asked.dtype), asked], 1), None, None
+        words = self.llm.get_input_embeddings()(input_ids)
         real = torch.arange(input_ids.shape[1], device=words.device)[None] < lengths[:, None]
         seen = torch.cat([real, real.new_ones(len(words), frames.shape[1])], 1)
         places = (seen.cumsum(1) - 1).clamp(min=0)
-        return torch.cat([words, frames.to(words.dtype)], 1), _both_ways(seen, words.dtype), places
+        return torch.cat([words, frames.to(words.dtype)], 1), both_ways(seen, words.dtype), places
+
+    def _queried(self, input_ids: Int[Tensor, "B L"], lengths: Int[Tensor, " B"]) -> Float[Tensor, "B L+1 D"]:
+        """Questions with the score query at once after each; filling comes after it, where a causal mask hides it."""
+        words = self.llm.get_input_embeddings()(input_ids)
+        query = self.query.to(words.dtype).expand(len(words), 1, -1)
+        padded = torch.cat([words, torch.zeros_like(query)], 1)
+        here = torch.arange(padded.shape[1], device=words.device)[None, :, None] == lengths[:, None, None]
+        return torch.where(here, query, padded)
 
     def penultimate(
         self, embeds: Float[Tensor, "B S D"], mask: Tensor | None = None, places: Tensor | None = None
@@ -199,12 +233,6 @@ def _bins(patches: int, grid: int) -> Float[Tensor, "G P"]:
     side = int(patches**0.5)
     ones = torch.eye(patches).view(patches, side, side)
     return nn.functional.adaptive_avg_pool2d(ones, grid).flatten(1).T
-
-
-def _both_ways(seen: Tensor, dtype: torch.dtype) -> Float[Tensor, "B 1 S S"]:
-    """A mask under which every position sees every real one, and filling sees itself, so that no row is empty."""
-    allowed = seen[:, None, None, :] | torch.eye(seen.shape[1], dtype=torch.bool, device=seen.device)
-    return torch.zeros(allowed.shape, dtype=dtype, device=seen.device).masked_fill(~allowed, torch.finfo(dtype).min)
 
 
 def _sub(given: Any, kind: str) -> PreTrainedConfig:

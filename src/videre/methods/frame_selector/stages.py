@@ -80,12 +80,14 @@ def loss(model: Any, batch: Mapping[str, Tensor]) -> Float[Tensor, ""]:
     Args:
         model: a `FrameSelector`.
         batch: `pixels [B, n, 3, H, W]`, or `patches [B, n, P, V]` of the frozen encoder; then `input_ids [B, L]` and
-            `labels [B, L]`, or `input_ids`, `lengths [B]` and `targets [B, n]` in [0, 1].
+            `labels [B, L]`, or `input_ids`, `lengths [B]` and `targets [B, n]` in [0, 1]; scores of several questions
+            about each video have one more dimension, `[B, Q, L]`, `[B, Q]` and `[B, Q, n]`.
     """
     patches = batch["patches"] if "patches" in batch else encoded(model, batch["pixels"])
     if "labels" in batch:
         return model.answer_loss(patches, batch["input_ids"], batch["labels"])
-    logits = model(patches, batch["input_ids"], batch["lengths"])
+    scored = model.several if batch["input_ids"].dim() == 3 else model
+    logits = scored(patches, batch["input_ids"], batch["lengths"])
     return nn.functional.binary_cross_entropy_with_logits(logits.float(), batch["targets"].float())
 
 

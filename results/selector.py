@@ -356,8 +356,8 @@ one vector and has to learn from nothing, in 1500 steps, what places are; pilots
 AGAIN = """The layout is the same to the last part: pooled tokens, score query, last block but one, MLP; a causal model
 of four blocks, whose last is not run. It starts from the frozen vision tower and nothing else, as above. What differs:
 frames of this layout see no question, so that {questions} questions about a film read its frames once
-(`FrameSelector.several`, the same scores as one by one), and a step holds {a_step} questions in place of 64 at about
-half the cost of one above; {steps} steps in place of 1500; {films} labelled films with {questions} questions each in
+(`FrameSelector.several`, the same scores as one by one), and a step of {a_step} costs about a quarter of one of 64
+above; {steps} steps in place of 1500; {films} labelled films with {questions} questions each in
 place of 1600 with four; new weights are drawn with a deviation of {spread}, as a width of 64 asks for, where 0.05 above
 left all attention even for long; and words, query and what is seen begin at the scale of places."""
 

@@ -312,10 +312,11 @@ def page(told: dict[str, Any], command: str) -> str:
 
 def again(told: dict[str, Any]) -> list[str]:
     """The section on the second settings of the paper's layout (`selector_query.py`)."""
-    course, films = told["size"]["query"], told["questions"] // 4
+    course, films, seeds = told["size"]["query"], told["questions"] // 4, len(told["seeds"])
+    only = f" --seeds {seeds}" if seeds < told["size"]["seeds"] else ""
     return [
         "## The paper's layout, with more to learn from", "",
-        f"`python results/selector_query.py`, commit {told['commit']}, fresh seeds {told['seeds']}, "
+        f"`python results/selector_query.py{only}`, commit {told['commit']}, fresh seeds {told['seeds']}, "
         f"{told['questions']} held-out questions on {films} videos, {told['cpu_seconds']} CPU seconds of training. "
         "Everything above is of its own commit and was not run again. Settings, claims and thresholds were written "
         "before the run; claims and thresholds are those above.", "",

@@ -1,8 +1,9 @@
 """Trains the built-in model in seven stages, saves it as a standard checkpoint and measures it on held-out seeds.
 
-    python recipes/builtin.py recipes/builtin.toml            # the whole recipe, into runs/builtin
-    python recipes/builtin.py recipes/builtin.toml --smoke    # the machinery, in well under a minute
+    torchrun --nproc-per-node 2 recipes/builtin.py recipes/builtin.toml    # the whole recipe, into runs/builtin
+    python recipes/builtin.py recipes/builtin.toml --smoke                 # the machinery, in well under a minute
 
+A process a core: two threads of one process take a third more processor time. The processes share each step's clips.
 A stage whose result lies in the folder is not run again; an interrupted one goes on from its last checkpoint.
 """
 
@@ -24,6 +25,8 @@ import builtin_model as layout  # noqa: E402
 import builtin_motion as motion  # noqa: E402
 import builtin_tower as tower  # noqa: E402
 import torch  # noqa: E402
+from accelerate import PartialState  # noqa: E402
+from accelerate.utils import gather_object  # noqa: E402
 from builtin_corpus import corpus  # noqa: E402
 from safetensors.torch import load_file, save_file  # noqa: E402
 from torch import nn  # noqa: E402
@@ -61,7 +64,13 @@ def main() -> None:
     if told.smoke:
         recipe = {k: {**v, **SMOKE.get(k, {})} if isinstance(v, dict) else v for k, v in recipe.items()}
     train(recipe, told.out)
-    report(told.out, clips=2 if told.smoke else told.clips, recipe=recipe)
+    if processes().is_main_process:
+        report(told.out, clips=2 if told.smoke else told.clips, recipe=recipe)
+
+
+def processes() -> PartialState:
+    """The processes that train together, one of them unless `torchrun` began more."""
+    return PartialState(cpu=not torch.cuda.is_available())
 
 
 def train(recipe: dict[str, Any], out: Path) -> None:
@@ -79,7 +88,8 @@ def train(recipe: dict[str, Any], out: Path) -> None:
     learner = motion.Followed(model)
     for name in STAGES[2:]:
         stage(out, name, learner, lambda m, name=name: run_lessons(m, words, recipe, out, name), keep=learner)
-    save(model, layout.processor(words, sizes), out / "checkpoint")
+    if processes().is_main_process:
+        save(model, layout.processor(words, sizes), out / "checkpoint")
 
 
 def stage(out: Path, name: str, learner: nn.Module, run: Callable[[nn.Module], None], *, keep: nn.Module) -> None:
@@ -91,33 +101,46 @@ def stage(out: Path, name: str, learner: nn.Module, run: Callable[[nn.Module], N
     clocks = time.perf_counter, time.process_time
     started = [clock() for clock in clocks]
     run(learner)
-    spent = [(clock() - start) / 60 for clock, start in zip(clocks, started, strict=True)]
-    (out / f"{name}.json").write_text(json.dumps(dict(zip(MINUTES, spent, strict=True))) + "\n", "utf-8")
-    # The output layer shares the words' embedding; a file holds each tensor once.
-    save_file({k: v.contiguous() for k, v in keep.state_dict().items() if not k.endswith("lm_head.weight")}, done)
+    spent = gather_object([[(clock() - start) / 60 for clock, start in zip(clocks, started, strict=True)]])
+    if processes().is_main_process:
+        minutes = max(wall for wall, _ in spent), sum(busy for _, busy in spent)
+        (out / f"{name}.json").write_text(json.dumps(dict(zip(MINUTES, minutes, strict=True))) + "\n", "utf-8")
+        # The output layer shares the words' embedding; a file holds each tensor once.
+        save_file({k: v.contiguous() for k, v in keep.state_dict().items() if not k.endswith("lm_head.weight")}, done)
+    processes().wait_for_everyone()
 
 
 def run_tower(learner: nn.Module, recipe: dict[str, Any], out: Path) -> None:
     """Stage 1."""
     told = recipe["tower"]
-    batches = tower.Scenes(told["steps"], frames=told["frames"])
+    batches = tower.Scenes(**shared(told, "frames"))
     fit(learner, batches, tower.loss, config(recipe, "tower", out))
-    print("tower", tower.accuracy(learner, 500 if told["steps"] > 100 else 50, 5_500_000), flush=True)
+    if processes().is_main_process:
+        print("tower", tower.accuracy(learner, 500 if told["steps"] > 100 else 50, 5_500_000), flush=True)
 
 
 def run_naming(learner: nn.Module, recipe: dict[str, Any], out: Path) -> None:
     """Stage 2."""
-    told = recipe["naming"]
-    batches = tower.Scenes(told["steps"], frames=told["frames"], alone=0.0, seed=11_000_000)
+    batches = tower.Scenes(**shared(recipe["naming"], "frames"), alone=0.0, seed=11_000_000)
     fit(learner, batches, tower.naming_loss, config(recipe, "naming", out))
 
 
 def run_lessons(learner: nn.Module, words: Any, recipe: dict[str, Any], out: Path, name: str) -> None:
     """Stages 3 to 7."""
     told = {key: value for key, value in recipe[name].items() if key not in ("lr", "readings", "last")}
+    told |= shared(told, "clips")
     told = {key: tuple(value) if isinstance(value, list) else value for key, value in told.items()}
     loss = motion.loss(recipe[name]["readings"], recipe[name].get("last", 1.0))
-    fit_packed(learner, motion.Lessons(words, **told), loss, config(recipe, name, out))
+    lessons = motion.Lessons(words, **told, together=processes().num_processes)
+    fit_packed(learner, lessons, loss, config(recipe, name, out))
+
+
+def shared(told: dict[str, Any], size: str) -> dict[str, int]:
+    """How many batches there are and how big one is, where each process takes its share of every step."""
+    count = processes().num_processes
+    if told[size] % count:
+        raise SystemExit(f"{told[size]} {size} a step can't be shared by {count} processes: begin 1, 2 or 4 of them")
+    return {"steps": told["steps"] * count, size: told[size] // count}
 
 
 def fit_packed(learner: nn.Module, batches: Any, loss: Any, settings: FitConfig) -> None:
@@ -164,7 +187,7 @@ def report(out: Path, *, clips: int, recipe: dict[str, Any]) -> None:
         "held_out": {"first_seed": HELD_OUT_SEED, "clips": clips, "questions": sum(r.count for r in rows)},
         **{name: round(sum(stage[name] for stage in spent), 1) for name in MINUTES},
         "milliseconds_per_question": round(seconds * 1000, 1),
-        "command": "python recipes/builtin.py recipes/builtin.toml",
+        "command": "torchrun --nproc-per-node 2 recipes/builtin.py recipes/builtin.toml",
         "recipe": recipe,
         "rows": [asdict(r) for r in rows],
     }

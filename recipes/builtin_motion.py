@@ -138,6 +138,7 @@ class Lessons:
         seed: first clip seed; every batch has its own.
         often: how often each kind of question in a sentence is asked, where it is not as in `builtin_language`.
         frame_tokens: tokens a frame.
+        together: batches that are taken at once, one a process; they show equally many frames, so that none waits.
     """
 
     words: PreTrainedTokenizerFast
@@ -151,13 +152,14 @@ class Lessons:
     seed: int
     often: Mapping[str, float] = field(default_factory=dict)
     frame_tokens: int = 16
+    together: int = 1
 
     def __len__(self) -> int:
         return self.steps
 
     def __getitem__(self, index: int) -> dict[str, Tensor]:
+        count = int(np.random.default_rng([self.seed, index // self.together, 1]).choice(self.frames))
         rng = np.random.default_rng([self.seed, index])
-        count = int(rng.choice(self.frames))
         rows, pixels, known = [], [], []
         for clip, times, layout in self._drawn(index, count, rng):
             pixels.append(normal(world.render(clip, times, 64).pixels, rng))

@@ -1,5 +1,7 @@
 """The model that ships: right about its world through the real road, and aware of what is not its world."""
 
+import json
+import subprocess
 import sys
 from collections import defaultdict
 from pathlib import Path
@@ -162,3 +164,16 @@ def test_training_prompt_is_the_prompt_that_the_model_is_asked_with(model):
         iter([(language.listed(question), "A", "colour")]),
     )
     assert row["ids"][: len(real)] == real
+
+
+def test_recipe_runs_through_in_two_processes(tmp_path):
+    recipes = Path(__file__).parents[1] / "recipes"
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    recipe = [recipes / "builtin.py", recipes / "builtin.toml", "--smoke", "--out", tmp_path]
+    subprocess.run([*launch, *recipe], check=True, capture_output=True, timeout=900)
+
+    told = json.loads((tmp_path / "builtin.json").read_text("utf-8"))
+    assert told["parameters"] > 5_000_000
+    assert told["cpu_minutes"] > 0
+    assert {row["kind"] for row in told["rows"]} >= {"colour", "shape", "presence"}
+    assert (tmp_path / "checkpoint" / "model.safetensors").stat().st_size <= 12_000_000

@@ -52,11 +52,11 @@ class Labelled:
     targets: dict[str, torch.Tensor]
 
 
-def labelled(models: World, seed: int, films: int, each: int = 4) -> Labelled:
-    """So many films with `each` questions, labelled; questions about one film follow one another."""
+def labelled(models: World, seed: int, films: int) -> Labelled:
+    """So many films with four questions each, labelled."""
     draw = np.random.default_rng([seed, 76])
     told = needles.films(draw, films)
-    asked = needles.questions(draw, told, each)
+    asked = needles.questions(draw, told, 4)
     return Labelled(
         patches(models.eyes.tower, told).half(),
         torch.tensor([one.film for one in asked]),
@@ -119,12 +119,12 @@ class Course:
     lr: float = 2e-3
 
 
-def untrained(layout: str, tower: Any, seed: int, *, spread: float = 0.05) -> FrameSelector:
+def untrained(layout: str, tower: Any, seed: int) -> FrameSelector:
     """A selector around the frozen tower: one token a frame, a language model of four blocks."""
     torch.manual_seed(seed)
-    text = language(layout)
-    text.initializer_range = spread
-    config = FrameSelectorConfig(vision_config=tower.config, text_config=text, layout=layout, n=Needles().n, grid=1)
+    config = FrameSelectorConfig(
+        vision_config=tower.config, text_config=language(layout), layout=layout, n=Needles().n, grid=1
+    )
     model = FrameSelector(config)
     model.vision.load_state_dict(tower.state_dict())
     model.vision.requires_grad_(False)

@@ -284,11 +284,18 @@ def page(told: dict[str, Any], command: str) -> str:
         f"`{command}`, commit {told['commit']}, seeds {told['seeds']}, {told['questions']} held-out questions on "
         f"{told['questions'] // 4} videos, {told['cpu_seconds']} CPU seconds of training on one thread. "
         f"{needles.Needles()}; settings in [selector.json](selector.json).", "",
-        *claims_table(told["claims"]), "",
-        "Right answers in %. First: a program over a network that reads frames; second: one network from pixels",
-        "to answer, trained on videos of its own, the same for all seeds:", "",
-        *arms_table(told["arms"]),
+        "| claim | difference | 95 % interval | must exceed | holds |", "| --- | ---: | ---: | ---: | --- |",
     ]  # fmt: skip
+    lines += [_claim(name, one) for name, one in told["claims"].items()]
+    lines += [
+        "",
+        "Right answers in %. First: a program over a network that reads frames; second: one network from pixels",
+    ]
+    lines += ["to answer, trained on videos of its own, the same for all seeds:", ""]
+    lines += ["| frames chosen by | first | second |", "| --- | ---: | ---: |"]
+    for arm, value in told["arms"].items():
+        if not arm.startswith("second"):
+            lines.append(f"| {arm} | {100 * value:.1f} | {100 * told['arms']['second: ' + arm]:.1f} |")
     heads = {"density": "candidates | right in %", "bursts": "burst length | gain of 4 chosen over 8 uniform"}
     for name, head in heads.items():
         rows = np.mean([[row[1] for row in rows] for rows in told["curves"][name]], axis=0)
@@ -305,37 +312,7 @@ def page(told: dict[str, Any], command: str) -> str:
         f"| {row[0]} | {100 * v[0]:.1f} | {100 * v[1]:.1f} |"
         for row, v in zip(told["curves"]["nms limit"][0], limits, strict=True)
     ]
-    other = HERE / "selector_query.json"
-    more = again(json.loads(other.read_text("utf-8"))) if other.is_file() else []
-    return "\n".join([*lines, "", NOTE, "", *more])
-
-
-def again(told: dict[str, Any]) -> list[str]:
-    """The section on the second settings of the paper's layout (`selector_query.py`)."""
-    course, films, seeds = told["size"]["query"], told["questions"] // 4, len(told["seeds"])
-    only = f" --seeds {seeds}" if seeds < told["size"]["seeds"] else ""
-    return [
-        "## The paper's layout, with more to learn from", "",
-        f"`python results/selector_query.py{only}`, commit {told['commit']}, fresh seeds {told['seeds']}, "
-        f"{told['questions']} held-out questions on {films} videos, {told['cpu_seconds']} CPU seconds of training. "
-        "Everything above is of its own commit and was not run again. Settings, claims and thresholds were written "
-        "before the run; claims and thresholds are those above.", "",
-        AGAIN.format(**course, a_step=course["batch"] * course["questions"]), "", *claims_table(told["claims"]), "",
-        "The rows beside it on the same seeds, by the same two answerers:", "", *arms_table(told["arms"]), "",
-    ]  # fmt: skip
-
-
-def claims_table(claims: dict[str, dict[str, Any]]) -> list[str]:
-    """Lines of a table of claims."""
-    head = ["| claim | difference | 95 % interval | must exceed | holds |", "| --- | ---: | ---: | ---: | --- |"]
-    return head + [_claim(name, one) for name, one in claims.items()]
-
-
-def arms_table(arms: dict[str, float]) -> list[str]:
-    """Lines of a table of right answers, by both answerers."""
-    told = {arm: (value, arms[f"second: {arm}"]) for arm, value in arms.items() if not arm.startswith("second")}
-    rows = [f"| {arm} | {100 * first:.1f} | {100 * second:.1f} |" for arm, (first, second) in told.items()]
-    return ["| frames chosen by | first | second |", "| --- | ---: | ---: |", *rows]
+    return "\n".join([*lines, "", NOTE, ""])
 
 
 def _claim(name: str, one: dict[str, Any]) -> str:
@@ -349,18 +326,10 @@ NOTE = """What this shows and what not: labels beat each other by how the questi
 caption, an order in no single frame), so these rows test that labelling, strategies and training keep what is there.
 The judge, the caption reader and the first answerer are small programs over networks that read pixels; the CLIP is
 small too. The selectors have no pre-trained language model to start from, so all of them but the vision tower learns,
-in one stage. `trained` is the per-frame layout, `trained query` the paper's, which falls short: it reads all scores off
-one vector and has to learn from nothing, in 1500 steps, what places are; pilots of its settings stand in
-[the log](../docs/log.md#choosing-frames). Clips of the world, with the shipped model as answerer:
+in one stage. `trained` is the per-frame layout, `trained query` the paper's, which falls short: after 1500 steps from
+nothing it tells frames that show an event from those that do not, and hardly one question from another; what it
+lacks is in [the log](../docs/log.md#choosing-frames). Clips of the world, with the shipped model as answerer:
 [selector_world.md](selector_world.md)."""
-
-AGAIN = """The layout is the same to the last part: pooled tokens, score query, last block but one, MLP; a causal model
-of four blocks, whose last is not run. It starts from the frozen vision tower and nothing else, as above. What differs:
-frames of this layout see no question, so that {questions} questions about a film read its frames once
-(`FrameSelector.several`, the same scores as one by one), and a step of {a_step} costs about a quarter of one of 64
-above; {steps} steps in place of 1500; {films} labelled films with {questions} questions each in
-place of 1600 with four; new weights are drawn with a deviation of {spread}, as a width of 64 asks for, where 0.05 above
-left all attention even for long; and words, query and what is seen begin at the scale of places."""
 
 
 def main() -> None:
@@ -382,7 +351,6 @@ def main() -> None:
     told = run(size, given.seed, given.keep or HERE.parent / "runs" / f"selector-{name}", given.minutes)
     command = " ".join(["python results/selector.py", *(f"--{name}" for name in MODES if getattr(given, name))])
     command += f" --seeds {given.seeds}" if given.seeds else ""
-    told["command"] = command
     if name != "smoke":
         (HERE / "selector.md").write_text(page(told, command), "utf-8")
         (HERE / "selector.json").write_text(json.dumps(told, indent=1) + "\n", "utf-8")

@@ -15,7 +15,7 @@ RESULTS = Path(__file__).parents[1] / "results"
 def study():
     """The modules of the study, which lie beside the package."""
     sys.path.insert(0, str(RESULTS))
-    names = ("selector", "selector_query", "needle_frames", "needle_network", "needle_selectors")
+    names = ("selector", "needle_frames", "needle_network", "needle_selectors")
     try:
         yield {name: importlib.import_module(name) for name in names}
     finally:
@@ -96,36 +96,6 @@ def test_what_is_trained_is_kept_and_other_settings_are_refused(study, tmp_path,
         script.run(script.QUICK, 1, tmp_path, 0.0)
     with pytest.raises(SystemExit, match="run the same again"):
         script.run(script.SMOKE, 1, tmp_path / "fresh", 0.0)
-
-
-def test_questions_that_share_frames_keep_their_films_and_labels(study, rows):
-    together = study["selector_query"].Together(rows, 5, 2, 1)
-    seen = []
-    for batch in (together[i] for i in range(3)):  # six films, two a step: an epoch is three steps
-        assert batch["input_ids"].shape == (2, 4, 2)
-        for film in range(2):
-            there = (rows.patches.float() == batch["patches"][film]).flatten(1).all(1).nonzero()[:, 0].tolist()
-            mine = rows.films == there[0]
-            assert torch.equal(batch["input_ids"][film], rows.words[mine])
-            assert torch.equal(batch["targets"][film], rows.targets["both"][mine])
-            seen += there
-    assert sorted(seen) == list(range(6))
-    with pytest.raises(IndexError):
-        together[5]
-
-
-def test_the_second_settings_of_the_query_stand_on_the_page_and_are_kept(study, tmp_path, monkeypatch):
-    again = study["selector_query"]
-    told = again.run(again.SMOKE, 3, tmp_path, tmp_path)
-    assert len(told["claims"]) == 6
-    assert {claim["threshold"] for claim in told["claims"].values()} == {0.0, 0.2}
-    lines = "\n".join(study["selector"].again(told))
-    assert lines.count("| **no** |") + lines.count("| yes |") == 6
-    assert f"| {again.ARM} nms 4 |" in lines
-    monkeypatch.setattr(again, "trained", lambda *_: pytest.fail("trained again"))
-    assert again.run(again.SMOKE, 3, tmp_path, tmp_path)["arms"] == told["arms"]
-    with pytest.raises(SystemExit, match="other settings"):
-        again.run(again.FULL, 3, tmp_path, tmp_path)
 
 
 @pytest.fixture(scope="module")

@@ -10,9 +10,9 @@ Claims, thresholds and settings stand here and were written before the run, afte
 import argparse
 import json
 import random
-import time
+from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -20,78 +20,52 @@ from typing import Any
 import numpy as np
 import reasoner_films as films
 import reasoner_models as small
+import reasoner_taught as taught
 import torch
 from checkout import commit
 from reasoner_page import page
+from reasoner_parts import Size, Study, acc_gqa, asking, by_kind, figures, gain, gains, row
 
-from videre.ask import Blind, system
+from videre.ask import system
 from videre.methods.msr_vir import preferences
 from videre.methods.msr_vir.cycle import State, Work
-from videre.methods.msr_vir.memory import KnownPlaces, KnownTimes, Memory
 from videre.methods.msr_vir.preferences import candidate
 from videre.methods.msr_vir.profile import DEFAULT
 from videre.methods.msr_vir.reasoner import Reasoner
 from videre.methods.msr_vir.recipe import read_recipe
-from videre.methods.msr_vir.scan import Scan
 from videre.methods.msr_vir.show import Showing
 from videre.metrics import grounding
 from videre.metrics.interval import bootstrap
-from videre.models import builtin, clip, detector, text
+from videre.models import builtin, text
 from videre.types import Question, Sample, Span
 from videre.video.open import open_video
 
 HERE = Path(__file__).parent
-VERSION = 2
-ASKED_SEED, PAIRS_SEED, AGAIN_SEED, GRADED_SEED = 40_000_000, 41_000_000, 42_000_000, 43_000_000
-"""First films of: the questions by seed of the answerer; the 500 with pairs; the second cycle; the parser's tests."""
+VERSION = 3
+ASKED_SEED, PAIRS_SEED, AGAIN_SEED, GRADED_SEED = 46_000_000, 41_000_000, 42_000_000, 43_000_000
+"""First films of: the questions to the answerer; the 500 with pairs; the second cycle; the parser's tests."""
 MOMENT = Showing(overview=0, close_ups=False, guide=False)
-"""The key moment alone, as the built-in model was made for; what else could be shown is added to it, part by part."""
+"""The key moment alone, as the built-in model was made for."""
 ARMS: dict[str, dict[str, Any]] = {
-    "grounded": {"detector": None},
-    "equal frames": {"detector": None, "showing": replace(MOMENT, equal=True)},
-    "raw question": {"detector": None, "by": "question"},
-    "with close-ups": {"showing": replace(MOMENT, close_ups=True)},
-    "with overview": {"detector": None, "showing": replace(MOMENT, overview=2, overview_px=192)},
-    "with prompt": {"detector": None, "showing": replace(MOMENT, guide=True)},
+    "grounded": {},
+    "whole seconds": {"profile": replace(DEFAULT, whole_seconds=True)},
+    "equal frames": {"showing": replace(MOMENT, equal=True)},
+    "raw question": {"by": "question"},
 }
 GAINS: dict[str, tuple[str, str, str, float]] = {
     "grounded above ungrounded at equal frames, answers": ("grounded", "equal frames", "right", 0.0),
     "a policy above the raw question as the query, answers": ("grounded", "raw question", "right", 0.0),
     "a policy above the raw question as the query, IoU": ("grounded", "raw question", "iou", 0.0),
-    "ablation: close-ups above none": ("with close-ups", "grounded", "right", 0.0),
-    "ablation: an overview above none": ("with overview", "grounded", "right", 0.0),
-    "ablation: a prompt above none": ("with prompt", "grounded", "right", 0.0),
+    "frames inside the moment above equation 10's, answers": ("grounded", "whole seconds", "right", 0.0),
 }
 """Claim -> (ours, theirs, figure, margin): the mean of the paired differences lies above the margin."""
 BLIND_MARGIN = 0.10
 
 
-@dataclass(frozen=True)
-class Size:
-    """How much is done.
-
-    Attributes:
-        seeds: parsers that learn from the same pairs, in another order.
-        clip_steps: of the CLIP pair.
-        detector_steps: of the detector.
-        parser_steps: of the parser's schooling, before any reflection.
-        asked: films with eight questions each, about things and those before and after them.
-        pairs: questions whose policies are judged.
-        again: questions of the second cycle of reflection.
-        graded: films with sixteen questions each, on which parsers are tested.
-    """
-
-    seeds: int = 3
-    clip_steps: int = 150
-    detector_steps: int = 400
-    parser_steps: int = 220
-    asked: int = 12
-    pairs: int = 500
-    again: int = 96
-    graded: int = 8
-
-
-SMOKE = Size(seeds=1, clip_steps=4, detector_steps=4, parser_steps=30, asked=1, pairs=8, again=4, graded=1)
+SMOKE = Size(
+    seeds=1, clip_steps=4, detector_steps=4, parser_steps=30, school_steps=2, asked=1, pairs=8, again=4, graded=1,
+    taught=1,
+)  # fmt: skip
 DPO = {"beta": 0.1, "lr": 1e-4, "epochs": 1.0, "batch": 8, "rank": 0, "mean": False, "save_steps": 0}
 ANSWERER = str(builtin.FOLDER)
 """The built-in model as it ships: it never saw these films."""
@@ -102,84 +76,22 @@ CLAIMED = {
     ("reflection", 2): "two cycles of reflection raise Acc@GQA",
     ("turned back", 1): "with the preference negated the reflected parser falls (added afterwards)",
 }
+ABLATED = "ablation: reflection above none, answers (read off afterwards)"
 REFLECTIONS: dict[str, dict[str, Any]] = {
     "reflection": {}, "negated": {"negate": True}, "all tie": {"margin": 1e9}, "turned back": {"negate": True},
 }  # fmt: skip
 
 
-@dataclass
-class Study:
-    """Where parts are kept, and when to stop between two of them."""
-
-    size: Size
-    out: Path
-    stop_seconds: float
-    spent_seconds: float = 0.0
-
-    def kept(self, name: str, make: Callable[[], Any]) -> Any:
-        """What a part found: from its file, or made now.
-
-        Raises:
-            SystemExit: time is up.
-        """
-        path = self.out / f"{name}.json"
-        if not path.is_file():
-            if time.process_time() > self.stop_seconds:
-                raise SystemExit(f"stopped before {name}: run the same again")
-            start, within = time.process_time(), self.spent_seconds
-            path.parent.mkdir(parents=True, exist_ok=True)
-            found = make()
-            # Parts that this one called have told their own time.
-            took = time.process_time() - start - (self.spent_seconds - within)
-            self.spent_seconds += took
-            path.write_text(json.dumps({"found": found, "cpu_seconds": took}), "utf-8")
-        return json.loads(path.read_text("utf-8"))["found"]
-
-    def models(self) -> dict[str, str]:
-        """The folders of what finds, and of the parser before reflection."""
-        s, o = self.size, self.out
-        return {
-            "detector": self.kept("detector", lambda: str(small.spotter(o / "detector", s.detector_steps))),
-            "encoder": self.kept("clip", lambda: str(small.clip_pair(o / "clip", o / "detector", s.clip_steps))),
-            "parser": self.kept("parser", lambda: str(small.parser(o / "parser", steps=s.parser_steps))),
-        }
-
-    def finders(self) -> dict[str, Any]:
-        """The two modules behind one memory."""
-        found = self.models()
-        memory, folder = Memory(self.out / "found"), self.out / "features"
-        times = KnownTimes(Scan(clip.load(found["encoder"], device="cpu"), folder=folder), memory)
-        return {"grounder": times, "detector": KnownPlaces(detector.load(found["detector"], device="cpu"), memory)}
-
-
 def answering(study: Study) -> dict[str, list[dict[str, Any]]]:
-    """Arm -> a row a question."""
+    """Arm -> a row a question, of the model as it ships."""
     samples = films.written(range(ASKED_SEED, ASKED_SEED + study.size.asked), study.out / "v")
-    model, finders = builtin.load(), study.finders()
-    systems = {arm: asking(model, {**finders, **told}) for arm, told in ARMS.items()}
-    systems["blind"] = asking(Blind(model), {**finders, **ARMS["equal frames"]})
-    found: dict[str, list[dict[str, Any]]] = {arm: [] for arm in systems}
-    for sample in samples:
-        with open_video(study.out / "v" / sample.video) as video:
-            for arm, answers in systems.items():
-                found[arm].append(row(sample, answers(video, sample.question)))
-    return found
 
+    def systems() -> dict[str, Any]:
+        model = builtin.load()
+        common = {**study.finders(), "detector": None, "k": small.K, "showing": MOMENT}
+        return {arm: asking(model, {**common, **told}) for arm, told in ARMS.items()}
 
-def asking(model: Any, told: dict[str, Any]) -> Any:
-    """The whole system of an arm."""
-    return system(model, Reasoner(**{"k": small.K, "showing": MOMENT, **told}), size_px=None)
-
-
-def row(sample: Sample, answer: Any) -> dict[str, Any]:
-    """What one answer is worth."""
-    span = answer.evidence.spans[0]
-    return {
-        "id": sample.id, "video": sample.video, "kind": sample.kind, "right": answer.option == sample.option,
-        "span": [span.start_seconds, span.end_seconds],
-        "truth": [sample.spans[0].start_seconds, sample.spans[0].end_seconds],
-        "iou": span.iou(sample.spans[0]), "iop": sample.spans[0].overlap_seconds(span) / max(span.seconds, 1e-9),
-    }  # fmt: skip
+    return study.answered("answers", samples, systems)
 
 
 def recipe(study: Study, *, parser: str, seed: int = 0, questions: int = 500, **pairs: Any) -> Any:
@@ -212,12 +124,12 @@ class Here(Work):
 def judged(study: Study) -> list[dict[str, Any]]:
     """Every policy that the parser proposes for the questions, with its losses."""
     work, samples = _judging(study)
-    state = State(study.models()["parser"], (ANSWERER,))
+    state = State(study.parser(), (ANSWERER,))
     return work.judgements(samples, work.proposals(samples, state), state.answerers)
 
 
 def _judging(study: Study) -> tuple[Here, list[Sample]]:
-    told = recipe(study, parser=study.models()["parser"], questions=study.size.pairs)
+    told = recipe(study, parser=study.parser(), questions=study.size.pairs)
     return Here(told, study.out / "pairs"), openly(PAIRS_SEED, study.size.pairs, study)
 
 
@@ -261,7 +173,7 @@ def learnt(study: Study, arm: str, cycle: int, seed: int) -> str:
 
     Only "turned back" starts from the parser that reflection has taught.
     """
-    how, start = REFLECTIONS[arm], study.models()["parser"]
+    how, start = REFLECTIONS[arm], study.parser()
     if arm == "turned back":
         start = study.kept(f"parser_reflection_1_{seed}", lambda: learnt(study, "reflection", 1, seed))
     if cycle == 1:
@@ -301,20 +213,9 @@ def graded(study: Study, folder: str) -> list[dict[str, Any]]:
     return found
 
 
-def gain(ours: Sequence[float], theirs: Sequence[float], groups: Sequence[str], margin: float) -> dict[str, Any]:
-    """The mean of paired differences with its interval."""
-    apart = np.round(np.array(ours, float) - np.array(theirs, float), 9)  # A third three times is not quite one.
-    low, high = bootstrap(apart, groups=groups, resamples=2000)
-    return {"value": float(apart.mean()), "low": low, "high": high, "threshold": margin, "holds": low > margin}
-
-
 def claims_of_answers(rows: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
     """The claims on answers and grounding."""
-    groups = [r["video"] for r in rows["grounded"]]
-    told = {
-        name: gain([r[figure] for r in rows[ours]], [r[figure] for r in rows[theirs]], groups, margin)
-        for name, (ours, theirs, figure, margin) in GAINS.items()
-    }
+    told = gains(rows, GAINS)
     for name, figure, least in (("mIoU", "iou", None), ("IoU@0.5", "iou", 0.5), ("IoP@0.5", "iop", 0.5)):
         told[f"{name} above the best blind rule by 10 points"] = _above_blind(rows["grounded"], figure, least)
     return told
@@ -338,14 +239,9 @@ def blindly(rows: Sequence[dict[str, Any]], rule: str, figure: str) -> list[floa
     return [float(v) for v in found[0 if figure == "iou" else 1]]
 
 
-def acc_gqa(rows: Sequence[dict[str, Any]]) -> list[float]:
-    """Whether each is answered right from a span that lies in the truth by half."""
-    return [float(r["right"] and r["iop"] >= 0.5) for r in rows]
-
-
 def claims_of_reflection(study: Study) -> tuple[dict[str, Any], dict[str, Any]]:
     """The claims on parsers, over the seeds that there was time for, and the figures of each."""
-    start = study.models()["parser"]
+    start = study.parser()
     before = study.kept("graded_start", lambda: graded(study, start))
     parts: dict[tuple[str, int], list[tuple[str, Any]]] = {}
     try:
@@ -356,9 +252,11 @@ def claims_of_reflection(study: Study) -> tuple[dict[str, Any], dict[str, Any]]:
             parts.setdefault((arm, cycle), []).append((parser, rows))
     except SystemExit as stopped:
         print(stopped)
-    figures = {f"{arm}, cycle {cycle}": _figures([r for _, r in some]) for (arm, cycle), some in parts.items()}
+    reached = {f"{arm}, cycle {cycle}": figures([r for _, r in some]) for (arm, cycle), some in parts.items()}
     told = {CLAIMED[part]: _claimed(part, parts, start, before) for part in parts}
-    return told, {"start": _figures([before]), **figures}
+    if ("reflection", 1) in parts:
+        told[ABLATED] = _ablated([rows for _, rows in parts["reflection", 1]], before)
+    return told, {"start": figures([before]), **reached}
 
 
 def _claimed(
@@ -376,28 +274,27 @@ def _claimed(
     return {**told, "seeds": len(some)}
 
 
-def _figures(several: Sequence[Sequence[dict[str, Any]]]) -> dict[str, Any]:
-    return {
-        "Acc@GQA": [float(np.mean(acc_gqa(rows))) for rows in several],
-        "Acc@QA": [float(np.mean([r["right"] for r in rows])) for rows in several],
-        "mIoU": [float(np.mean([r["iou"] for r in rows])) for rows in several],
-        "IoP@0.5": [float(np.mean([r["iop"] >= 0.5 for r in rows])) for rows in several],
-    }
+def _ablated(several: Sequence[Sequence[dict[str, Any]]], before: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """What answers lose without reflection."""
+    right = np.mean([[float(r["right"]) for r in rows] for rows in several], axis=0).tolist()
+    told = gain(right, [float(r["right"]) for r in before], [r["video"] for r in before], 0.0)
+    return {**told, "seeds": len(several)}
 
 
 def run(study: Study) -> dict[str, Any]:
     """Everything, part by part."""
-    study.models()
     begun(study)
     facts = reached(lambda: study.kept("agreement", lambda: agreement(study)), {})
-    reflections, figures = reached(lambda: claims_of_reflection(study), ({}, {}))
-    rows = reached(lambda: study.kept("answers", lambda: answering(study)), {})
+    reflections, parsers = reached(lambda: claims_of_reflection(study), ({}, {}))
+    rows = reached(lambda: answering(study), {})
+    lessons = reached(lambda: taught.answering(study), {})
     return {
         "name": "reasoner", "version": VERSION, "size": asdict(study.size), "dpo": DPO, "commit": commit(),
         "claims": {**(claims_of_answers(rows) if rows else {}), **reflections},
-        "arms": {arm: _by_kind(some) for arm, some in rows.items()},
-        "grounding": {arm: _figures([rows[arm]]) for arm in ("grounded", "raw question") if rows},
-        "facts": facts, "parsers": figures, "questions": len(rows.get("grounded", ())), "cpu_seconds": _spent(study),
+        "arms": {arm: by_kind(some) for arm, some in rows.items()},
+        "grounding": {arm: figures([rows[arm]]) for arm in ("grounded", "raw question") if rows},
+        "taught": taught.told(study, lessons) if lessons else {},
+        "facts": facts, "parsers": parsers, "questions": len(rows.get("grounded", ())), "cpu_seconds": _spent(study),
     }  # fmt: skip
 
 
@@ -410,19 +307,12 @@ def reached(part: Callable[[], Any], otherwise: Any) -> Any:
         return otherwise
 
 
-def _by_kind(rows: Sequence[dict[str, Any]]) -> dict[str, float]:
-    kinds = sorted({r["kind"] for r in rows})
-    return {"all": _share(rows)} | {kind: _share([r for r in rows if r["kind"] == kind]) for kind in kinds}
-
-
 def _spent(study: Study) -> dict[str, int]:
     """CPU seconds of each part; of a part that was stopped and gone on with, those of the last go."""
-    told = {path.stem: json.loads(path.read_text("utf-8")) for path in sorted(study.out.glob("*.json"))}
-    return {name: round(part["cpu_seconds"]) for name, part in told.items() if "cpu_seconds" in part}
-
-
-def _share(rows: Sequence[dict[str, Any]]) -> float:
-    return float(np.mean([r["right"] for r in rows]))
+    spent = Counter[str]()
+    for path in sorted(study.out.glob("*.json")):
+        spent[path.stem.partition("_film")[0]] += json.loads(path.read_text("utf-8")).get("cpu_seconds", 0.0)
+    return {name: round(seconds) for name, seconds in spent.items()}
 
 
 def begun(study: Study) -> None:

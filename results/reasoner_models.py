@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 import transformers as tf
-from reasoner_films import FORMS, film, questions
+from reasoner_films import FORMS, RADIUS, film, questions
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "recipes"))
@@ -35,9 +35,9 @@ K = 8
 CLIP_SEED, DETECTOR_SEED, PARSER_SEED = 30_000_000, 31_000_000, 33_000_000
 
 
-def moment(seed: int, size_px: int) -> tuple[np.ndarray, Clip, float]:
+def moment(seed: int, size_px: int, radius: float) -> tuple[np.ndarray, Clip, float]:
     """A frame uint8 `[3, H, W]` of a film that is not asked about, the film, and when."""
-    shown = film(seed)
+    shown = film(seed, radius)
     seconds = float(np.random.default_rng([seed, 53]).choice(shown.frame_seconds))
     return world.render(shown, [seconds], size_px).pixels[0], shown, seconds
 
@@ -52,14 +52,15 @@ class Colours:
 
     ways = ("the {} thing", "{} thing", "{}", "a photo of a {} thing")
 
-    def __init__(self, steps: int, size_px: int, batch: int = 24) -> None:
-        self.steps, self.size_px, self.batch, self.words = steps, size_px, batch, world_clip.tokenizer()
+    def __init__(self, steps: int, size_px: int, radius: float, batch: int = 24) -> None:
+        self.steps, self.size_px, self.radius, self.batch = steps, size_px, radius, batch
+        self.words = world_clip.tokenizer()
 
     def __len__(self) -> int:
         return self.steps
 
     def __getitem__(self, index: int) -> dict[str, torch.Tensor]:
-        shown = [moment(CLIP_SEED + index * self.batch + i, self.size_px) for i in range(self.batch)]
+        shown = [moment(CLIP_SEED + index * self.batch + i, self.size_px, self.radius) for i in range(self.batch)]
         names = [next(t.colour for t in clip.things if t.shown(np.array([s]))[0]) for _, clip, s in shown]
         way = self.ways[index % len(self.ways)]
         texts = self.words([*(way.format(n) for n in names), NEUTRAL], return_tensors="pt", padding=True)
@@ -80,13 +81,13 @@ def pair_loss(model: torch.nn.Module, batch: dict[str, torch.Tensor]) -> torch.T
     return both + 0.1 * neutral.var()
 
 
-def clip_pair(out: Path, eye: Path, steps: int) -> Path:
+def clip_pair(out: Path, eye: Path, steps: int, *, radius: float = RADIUS) -> Path:
     """The folder of a CLIP pair that knows the colours of the films; its eye begins as that of the detector `eye`.
 
     From nothing, such small things are not found in hundreds of steps: the loss stays at chance.
     """
     if not (out / "model.safetensors").exists():
-        model: Any = fitted(out / "fit", lambda: _pair(eye), Colours(steps, 96), pair_loss, 1e-3)
+        model: Any = fitted(out / "fit", lambda: _pair(eye), Colours(steps, 96, radius), pair_loss, 1e-3)
         size = {"height": 96, "width": 96}
         half = [0.5, 0.5, 0.5]
         world_clip.tokenizer().save_pretrained(out)
@@ -115,14 +116,15 @@ class Boxes:
 
     phrases = (*COLOURS, *(f"{c} thing" for c in COLOURS), "thing")
 
-    def __init__(self, steps: int, size_px: int, batch: int = 16) -> None:
-        self.steps, self.size_px, self.batch, self.words = steps, size_px, batch, world_detector.tokenizer()
+    def __init__(self, steps: int, size_px: int, radius: float, batch: int = 16) -> None:
+        self.steps, self.size_px, self.radius, self.batch = steps, size_px, radius, batch
+        self.words = world_detector.tokenizer()
 
     def __len__(self) -> int:
         return self.steps
 
     def __getitem__(self, index: int) -> dict[str, torch.Tensor]:
-        shown = [moment(DETECTOR_SEED + index * self.batch + i, self.size_px) for i in range(self.batch)]
+        shown = [moment(DETECTOR_SEED + index * self.batch + i, self.size_px, self.radius) for i in range(self.batch)]
         wrap = ("{}", "the {}")[index % 2]
         texts = self.words([wrap.format(p) for p in self.phrases], return_tensors="pt", padding="max_length")
         pixels = torch.from_numpy(np.stack([p for p, _, _ in shown])).float() / 127.5 - 1
@@ -143,11 +145,11 @@ class Boxes:
         return true, where
 
 
-def spotter(out: Path, steps: int) -> Path:
+def spotter(out: Path, steps: int, *, radius: float = RADIUS) -> Path:
     """The folder of an OwlViT that finds the things of the films by colour."""
     if not (out / "model.safetensors").exists():
         recipe = world_detector.Recipe(steps=steps, size_px=96, width=96, layers=2)
-        batches = Boxes(steps, recipe.size_px)
+        batches = Boxes(steps, recipe.size_px, radius)
         model: Any = fitted(out / "fit", lambda: world_detector.network(recipe), batches, world_detector.loss, 2e-3)
         world_detector.processor(recipe).save_pretrained(out)
         model.save_pretrained(out)

@@ -4,13 +4,20 @@ import json
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 RESULTS = Path(__file__).parent.parent / "results"
 sys.path.insert(0, str(RESULTS))
 
 import reasoner_films as films  # noqa: E402
+import reasoner_school as school  # noqa: E402
+import torch  # noqa: E402
 from reasoner_page import page  # noqa: E402
+
+from videre.models import builtin  # noqa: E402
+from videre.models.prompt import Prompter  # noqa: E402
+from videre.types import Question  # noqa: E402
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2])
@@ -40,6 +47,49 @@ def test_questions_about_named_things_are_answered_by_their_own_scene():
         assert thing.colour in sample.question.text.split()
         assert sample.answer == (thing.direction, thing.shape)[i % 2]
         assert sample.spans[0].start_seconds == thing.start_seconds
+
+
+def test_which_of_two_things_comes_first_is_told_by_their_scenes():
+    shown = films.film(6, films.SMALL)
+    started = {f"the {t.colour} thing": t.start_seconds for t in shown.things}
+    for seed in range(20):
+        sample = films.ordered(shown, (seed % 8, (seed + 3) % 8), np.random.default_rng(seed))
+        (best, other) = sorted(sample.question.options, key=started.get, reverse="last" in sample.question.text)
+        assert sample.answer == best
+        assert other in sample.question.text
+    assert len({sample.id for sample in films.mixed(shown)}) == 10
+    assert {t.radius for t in shown.things} == {films.SMALL}
+
+
+@pytest.mark.parametrize("group", ["relation", "self", "order"])
+def test_a_lesson_shows_the_parts_of_its_layout_and_asks_what_is_true(group):
+    for seed in (1, 2, 3):
+        chunks, asked = school.lesson(seed, school.WHOLE, group)
+        assert [len(chunk) for chunk in chunks] == [school.OVERVIEW, school.K, school.K]
+        assert [chunk.label.split()[0] for chunk in chunks] == ["Overview", "Key", "Close-up"]
+        assert len(asked) >= 3
+        assert all(text.endswith("?") and answer for text, answer in asked)
+    (even,), asked = school.lesson(4, school.Showing(equal=True), "all")
+    assert len(even) == school.OVERVIEW + 2 * school.K
+    assert len(asked) == 10
+
+
+def test_lessons_in_one_pass_have_the_loss_of_each_question_alone():
+    model = builtin.load(handover="images")
+    how = school.Showing(overview=0, close_ups=True, guide=False)
+    chunks, asked = school.lesson(5, how, "self")
+    prompter = Prompter(model.processor, handover="images")
+    head = prompter.read(chunks)
+    row = school.Lessons(prompter, 1)._row(head, asked)
+    batch = {"pixels": head.inputs["pixel_values"][0], **school.language.pack([row])}
+    text = model.network.model.text_model.config
+    text._attn_implementation = "packed"
+    with torch.no_grad():
+        together = school.loss(model.network, batch)
+    text._attn_implementation = "eager"
+    with torch.no_grad():
+        alone = torch.cat([model.loss(chunks, Question(q), a) for q, a in asked]).mean()
+    assert torch.allclose(together, alone, rtol=1e-4)
 
 
 def test_the_page_is_that_of_the_figures():

@@ -14,7 +14,7 @@ Made by `make world-models`, then `python results/world_models.py`. Every figure
 which no training uses. One training run a model: the intervals are those of the questions, 95 %, not of other runs. All
 four were made by one `make world-models` from nothing, one after another: {minutes:.0f} minutes by the clock on one
 core, each model's first measuring included (the aim was two hours on two); on a GPU not tried. The Q-Former model's eye
-and the built-in model are the weights shipped at the commits named below; with later ones `make` trains the former anew.
+and the built-in model are the weights shipped at the commits named below; later ones make `make` train anew.
 
 | model | class | MB | trained by | minutes by the clock | of processor time |
 | --- | --- | ---: | --- | ---: | ---: |

@@ -11,11 +11,11 @@ from videre.metrics.interval import wilson
 HEAD = """# The models of the world
 
 Made by `make world-models`, then `python results/world_models.py`. Every figure is of held-out seeds (from {first} on),
-which no training uses. One training run a model: the intervals are those of the questions, 95 %, not of other runs. All
-four were made by one `make world-models` from nothing, one after another, in 26 minutes by the clock on one shared
-core, each model's first measuring included (the aim was two hours on two); on a GPU not tried. The Q-Former model begins with
-the eye of the built-in model, whose weights were replaced afterwards: the same command then trained it anew, and only
-it; that is the one measured here. The minutes below add up to {minutes:.0f}.
+which no training uses. One training run a model: the intervals are those of the questions, 95 %, not of other runs.
+All four were made by one `make world-models` from nothing, one after another, in 26 minutes by the clock on one shared
+core, each model's first measuring included (the aim was two hours on two); on a GPU not tried. The Q-Former model
+begins with the eye of the built-in model, whose weights were replaced afterwards: the same command then trained it
+anew, and only it; that is the one measured here. The minutes below add up to {minutes:.0f}.
 
 | model | class | MB | trained by | minutes by the clock | of processor time |
 | --- | --- | ---: | --- | ---: | ---: |

@@ -147,8 +147,9 @@ class FrameSelector(PreTrainedModel):
     def encode(self, pixels: Float[Tensor, "T 3 H W"], *, batch: int = 16) -> Float[Tensor, "T P V"]:
         """Patch features of the frozen vision encoder; a class or register token before them is left out."""
         # With the colours of a pixel side by side, its convolution gives patches that lie as the blocks read them.
-        lain = pixels.to(self.vision.dtype, memory_format=torch.channels_last)
-        features = torch.cat([self.vision(pixel_values=part).last_hidden_state for part in lain.split(batch)])
+        laid = {"dtype": self.vision.dtype, "memory_format": torch.channels_last}
+        parts = [self.vision(pixel_values=part.to(**laid)).last_hidden_state for part in pixels.split(batch)]
+        features = torch.cat(parts)
         side = int(features.shape[1] ** 0.5)
         return features[:, features.shape[1] - side**2 :]
 

@@ -7,6 +7,7 @@ import math
 import re
 
 from videre.types import Span
+from videre.video.sample import centres
 
 Pixels = tuple[float, float, float, float]
 """Corners x0, y0, x1, y1 in pixels of the displayed frame."""
@@ -103,7 +104,7 @@ def moments(span: Span, count: int, *, whole_seconds: bool = True) -> tuple[floa
     comes before the moment, and after it, which an answerer may take for the moment: hence the other rule.
     """
     if not whole_seconds or count == 1:
-        return tuple(span.start_seconds + span.seconds * (i + 0.5) / count for i in range(count))
+        return tuple(span.start_seconds + t for t in centres(span.seconds, count))
     start, end = math.floor(span.start_seconds), math.ceil(span.end_seconds)
     return tuple(start + (end - start) * i / (count - 1) for i in range(count))
 

@@ -5,7 +5,7 @@ only (a block mask), and each starts at the position where a lone question would
 many answers.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
 import torch
@@ -116,16 +116,28 @@ def encode(
 
     The kind of a question stands where its reply starts, -1 elsewhere.
     """
-    ids = words(start, add_special_tokens=False)["input_ids"]
-    row = {"ids": list(ids), "block": [0] * len(ids), "position": list(range(len(ids))), "label": [-100] * len(ids)}
-    row["kind"] = [-1] * len(ids)
-    for number, (text, reply, kind) in enumerate(asked, start=1):
-        said = words(f"{bridge}{text}{ASSISTANT}", add_special_tokens=False)["input_ids"]
-        answer = words(f" {reply}{END}", add_special_tokens=False)["input_ids"]
+
+    def tokens(text: str) -> list[int]:
+        return words(text, add_special_tokens=False)["input_ids"]
+
+    told = (
+        (tokens(f"{bridge}{text}{ASSISTANT}"), tokens(f" {reply}{END}"), list(WEIGHTS).index(kind))
+        for text, reply, kind in asked
+    )
+    return lay(tokens(start), told)
+
+
+def lay(start: list[int], asked: Iterable[tuple[list[int], list[int], int]]) -> dict[str, list[int]]:
+    """The row that `encode` gives, of tokens: those of the video, then of each question, its reply and its kind."""
+    count = len(start)
+    row = {"ids": list(start), "block": [0] * count, "position": list(range(count)), "label": [-100] * count}
+    row["kind"] = [-1] * count
+    for number, (said, answer, kind) in enumerate(asked, start=1):
+        size = len(said) + len(answer)
         row["ids"] += said + answer
-        row["block"] += [number] * len(said + answer)
-        row["position"] += range(len(ids), len(ids) + len(said + answer))
-        row["kind"] += [-1] * (len(said) - 1) + [list(WEIGHTS).index(kind)] + [-1] * len(answer)
+        row["block"] += [number] * size
+        row["position"] += range(count, count + size)
+        row["kind"] += [-1] * (len(said) - 1) + [kind] + [-1] * len(answer)
         row["label"] += [-100] * (len(said) - 1) + answer + [-100]  # a token's label is the token after it
     return row
 

@@ -180,18 +180,9 @@ class Lessons:
         return {"pixels": torch.cat([head.inputs["pixel_values"][0] for head in heads]), **language.pack(rows)}
 
     def _row(self, head: Any, asked: Sequence[tuple[str, str]]) -> dict[str, list[int]]:
-        """As `builtin_language.encode`, by the prompts of the package."""
-        ids = head.inputs["input_ids"][0].tolist()
-        count = len(ids)
-        row = {"ids": ids, "block": [0] * count, "position": list(range(count)), "label": [-100] * count}
-        for number, (text, answer) in enumerate(asked, start=1):
-            said, reply = self.prompter.question(head, text), self.prompter.reply(answer, end=True)
-            size = len(said) + len(reply)
-            row["ids"] += said + reply
-            row["block"] += [number] * size
-            row["position"] += range(count, count + size)
-            row["label"] += [-100] * (len(said) - 1) + reply + [-100]  # A token's label is the token after it.
-        return row
+        """As `builtin_language.encode`, by the prompts of the package; lessons have no kinds."""
+        told = ((self.prompter.question(head, q), self.prompter.reply(a, end=True), -1) for q, a in asked)
+        return language.lay(head.inputs["input_ids"][0].tolist(), told)
 
 
 def loss(network: Any, batch: dict[str, torch.Tensor]) -> torch.Tensor:

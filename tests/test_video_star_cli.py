@@ -103,7 +103,11 @@ def test_a_dry_run_asks_nothing_and_bad_recipes_name_the_near_word(tmp_path, dat
     assert json.loads(capsys.readouterr().out) == {
         "rows": 2, "kinds": ["keywords"], "videos_missing": 0, "questions_at_most": 6,
     }  # fmt: skip
-    for change, said in [("cycles.arm=stars", "'star'"), ("labels.taks=x", "'task'"), ("modl.start=x", "modl")]:
+    wrong = [
+        ("cycles.arm=stars", "'star'"), ("labels.taks=x", "'task'"), ("modl.start=x", "modl"),
+        ("cycles.cycles=0", "cycles are 1 or more"),
+    ]  # fmt: skip
+    for change, said in wrong:
         assert call(path, "-o", tmp_path / "out", "--set", change) == 2
         assert said in capsys.readouterr().err
 

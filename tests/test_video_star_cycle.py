@@ -61,8 +61,9 @@ class Stub:
         return f"model-{len(self.trained)}"
 
     def run(self, some, folder, **plan):
-        plan = cycle.Plan("start", **plan)
-        return cycle.run(some, plan, ask=self.ask, train=self.train, verifier=Verifier(), folder=folder)
+        return cycle.run(
+            some, cycle.Plan(**plan), start="start", ask=self.ask, train=self.train, verifier=Verifier(), folder=folder
+        )
 
 
 def test_a_model_that_knows_is_never_shown_a_label(videos, tmp_path):

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from videre.errors import ConfigError
+from videre.methods.video_star.cycle import Plan
 from videre.train.recipe import known, one_of, table
 
 FORMATS = ("own", "kinetics", "fine_diving", "something", "star_questions", "table", "vstar")
@@ -49,20 +50,14 @@ class Models:
 
 
 @dataclass(frozen=True)
-class Cycles:
-    """`[cycles]`: see `videre.methods.video_star.cycle.Plan`; `arm` is star or one of the baselines.
+class Cycles(Plan):
+    """`[cycles]`: a plan of the rounds, and `arm`, which is star or one of the baselines.
 
     `template` says how the baselines tell a label, such as "{value}"; empty is a sentence. The arm annotator asks
     `annotated` of the rows (0 is all) and adds `template_share` of the rest by template.
     """
 
     arm: str = "star"
-    cycles: int = 3
-    rationalize: bool = True
-    generate: bool = True
-    verify: bool = True
-    warm_start: bool = False
-    stop_share: float = 0.01
     profile: str = "default"
     embedder: str = "letters"
     template: str = ""

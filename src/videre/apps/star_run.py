@@ -117,19 +117,17 @@ def exported(told: Told, folder: Path, number: int) -> list[str]:
 
 
 def _arm(told: Told, rows: Sequence[Row], folder: Path, tell: Tell) -> list[cycle.Cycle]:
-    settings = told.cycles
-    if settings.arm == "templates":
+    plan, asked = told.cycles, rows
+    if plan.arm == "templates":
         return [_templates(told, rows, folder)]
-    names = [f.name for f in fields(cycle.Plan) if hasattr(settings, f.name)]
-    plan = cycle.Plan(told.model.start, told.model.first, **{name: getattr(settings, name) for name in names})
-    if settings.arm == "unverified":
+    if plan.arm == "unverified":
         plan = replace(plan, verify=False, rationalize=False)
-    if settings.arm == "annotator":
-        plan = replace(plan, cycles=1, rationalize=False)
-    asked = _annotated(rows, settings.annotated) if settings.arm == "annotator" else rows
+    if plan.arm == "annotator":
+        plan, asked = replace(plan, cycles=1, rationalize=False), _annotated(rows, plan.annotated)
     return cycle.run(
-        asked, plan, ask=_asker(told), train=_trainer(told, rows), verifier=verifier(told), folder=folder, tell=tell
-    )
+        asked, plan, start=told.model.start, first=told.model.first, ask=_asker(told), train=_trainer(told, rows),
+        verifier=verifier(told), folder=folder, tell=tell,
+    )  # fmt: skip
 
 
 def _annotated(rows: Sequence[Row], count: int) -> list[Row]:

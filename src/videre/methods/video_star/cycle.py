@@ -38,8 +38,6 @@ class Plan:
     """How many rounds, and what each does.
 
     Attributes:
-        start: the checkpoint that every training starts from.
-        first: the model that answers in cycle 1; "" for `start`.
         cycles: rounds at most; the last one trains on direct answers only.
         rationalize: ask rejected rows again with the label shown.
         generate: ask without the label; off for the arm of rationalizations only.
@@ -48,8 +46,6 @@ class Plan:
         stop_share: stop when the direct yield of no task grew by this share of its rows.
     """
 
-    start: str
-    first: str = ""
     cycles: int = 3
     rationalize: bool = True
     generate: bool = True
@@ -94,6 +90,8 @@ def run(
     table: Sequence[Row],
     plan: Plan,
     *,
+    start: str,
+    first: str = "",
     ask: Ask,
     train: Train,
     verifier: Verifier,
@@ -102,11 +100,22 @@ def run(
 ) -> list[Cycle]:
     """The cycles, up to the final model; one that was begun in `folder` is finished first.
 
+    Args:
+        table: the rows, all with labels.
+        plan: how many rounds, and what each does.
+        start: the checkpoint that every training starts from.
+        first: the model that answers in cycle 1; "" for `start`.
+        ask: asks what is left of a stage.
+        train: a checkpoint out of kept answers.
+        verifier: says whether an answer bears out the labels.
+        folder: the run's.
+        tell: is told what each stage came to.
+
     Raises:
         ModelError: no answer was kept in a cycle (code "nothing_kept"), or what `ask` and `train` raise.
         Interrupted: a stage was stopped by a signal; the same call goes on.
     """  # fmt: skip
-    model, done, cycles = plan.first or plan.start, [], []
+    model, done, cycles = first or start, [], []
     for number in range(1, plan.cycles + 1):
         place = folder / f"cycle-{number}"
         direct = _asked(ask, table if plan.generate else [], "direct", model, place)
@@ -121,7 +130,7 @@ def run(
         told = save(judged, place)
         tell(f"cycle {number}: {line(told['all'])}")
         data = [j.kept for j in judged if j.kept]
-        base = model if plan.warm_start and number > 1 else plan.start
+        base = model if plan.warm_start and number > 1 else start
         model = _trained(train, data, base, place)
         cycles.append(Cycle(number, told, is_last, model))
         if is_last:

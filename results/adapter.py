@@ -15,25 +15,23 @@ frames: only time tells which of two captions is right, and a mean of frames is 
 
 import argparse
 import json
-import statistics
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 import transformers as tf
+from adapter_page import claims_of, page, section, share
+from adapter_scenes import SIDE_PX, WAYS, scene, signs, still, video
 from checkout import commit
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
-from videre.data import world
 from videre.data.world.scene import COLOURS, SHAPES
 from videre.methods.bt_adapter import losses, pretrain
 from videre.methods.bt_adapter.adapter import Adapter
 from videre.methods.bt_adapter.branch import BranchConfig
 from videre.methods.bt_adapter.mask import kept_tokens
-from videre.metrics.interval import wilson
 from videre.train.fit import FitConfig, fit
 
 HERE = Path(__file__).parent
@@ -43,8 +41,6 @@ HELD_OUT = 95_000_000
 SEEDS = (0, 1, 2)
 USED = "results/adapter*.py", "src/videre/methods/bt_adapter", "src/videre/train/fit.py"
 """What decides the figures, for the mark of the commit."""
-WAYS = {"left": (-1, 0), "right": (1, 0), "up": (0, -1), "down": (0, 1)}
-OPPOSITE = {"left": "right", "right": "left", "up": "down", "down": "up"}
 ENDS = ["<|startoftext|>", "<|endoftext|>"]
 WORDS = [*ENDS, "<unk>", "a", "the", "moves", "then", "and", "at", *WAYS, *COLOURS, *SHAPES]
 FULL = losses.Weights()
@@ -57,14 +53,6 @@ ARMS: dict[str, tuple[str, losses.Weights]] = {
     "no-mbca": ("branch", replace(FULL, mbca=0.0)),
     "vtc": ("branch", replace(FULL, mbca=0.0, mbta=0.0)),
 }
-CLAIMS: dict[str, tuple[str, str, float]] = {
-    "frozen pair at chance on time": ("frozen", "time", 0.5),
-    "adapter right on time": ("branch", "time", 0.9),
-}
-"""Claim -> arm, measure, threshold; the first holds where every run is exactly there, the second where the lower end of
-the interval of all seeds' answers together is at or above it. Further claims hold where they do in every seed:
-separate-st below branch without interaction below branch, and without MBTA, and without MBCA, below branch; and static
-captions hold where they are found at least as often as the lower end of the frozen pair's interval."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +71,7 @@ class Size:
     steps: int = 400
     batch: int = 12
     frames: int = 8
-    side_px: int = 48
+    side_px: int = SIDE_PX
     patch_px: int = 12
     lr: float = 1e-3
     gate_rate: float = 0.2
@@ -97,87 +85,6 @@ SMALL = Size(pair_steps=500, steps=200, held_out=80)
 LONG = Size(pair_steps=1400, steps=500)
 """Fixed after three seeds of `Size()` had motion right and order at 79 %: the pair's vectors of "the one then the
 other" and of its reverse lay at a cosine of 0.96 to 0.97 (motion: 0.44 to 0.68), and the seed with 0.96 was best."""
-
-
-@dataclass(frozen=True)
-class Scene:
-    """A clip, what it shows, and what it shows when it is run backwards; the same for what stays still."""
-
-    clip: world.Clip
-    caption: str
-    backwards: str
-
-
-def scene(seed: int, kind: str | None = None) -> Scene:
-    """A thing that moves, two things one after the other, or two at rest side by side."""
-    rng = np.random.default_rng([17, seed])
-    kind = kind or str(rng.choice(["motion", "order", "still"]))
-    background = tuple(int(v) for v in rng.integers(14, 40, 3))
-    first, second = (_name(rng, i) for i in range(2))
-    while second == first:
-        second = _name(rng, 1)
-    if kind == "motion":
-        way = str(rng.choice(list(WAYS)))
-        things, told = (_thing(rng, first, 0.0, 8.0, way),), f"the {' '.join(first)} moves"
-        return _scene(seed, background, things, f"{told} {way}", f"{told} {OPPOSITE[way]}")
-    one, two = " ".join(first), " ".join(second)
-    if kind == "order":
-        things = (_thing(rng, first, 0.0, 4.0, ""), _thing(rng, second, 4.0, 8.0, ""))
-        return _scene(seed, background, things, f"the {one} then the {two}", f"the {two} then the {one}")
-    left, right = (_thing(rng, name, 0.0, 8.0, "", x) for name, x in ((first, 0.25), (second, 0.75)))
-    caption = f"a {one} and a {two}"
-    return _scene(seed, background, (left, right), caption, caption)
-
-
-def still(seed: int) -> tuple[torch.Tensor, str]:
-    """A frame `[3, H, W]` of some scene with a caption: its own, or where the one thing is."""
-    rng = np.random.default_rng([18, seed])
-    made = scene(seed)
-    moment = float(rng.uniform(0.0, 7.99))
-    caption = made.caption if rng.random() < 0.5 else made.backwards
-    shown = [t for t in made.clip.things if t.shown(np.array([moment]))[0]]
-    if len(shown) == 1 and rng.random() < 0.5:
-        x, y = shown[0].centre(np.array([moment]))[0] - 0.5
-        side = ("left" if x < 0 else "right") if abs(x) > abs(y) else ("up" if y < 0 else "down")
-        caption = f"a {shown[0].name} at the {side}"
-    return pixels(made.clip, [moment])[0], caption
-
-
-def signs(seed: int) -> list[tuple[torch.Tensor, str]]:
-    """Two pictures that tell what a scene's captions say, forwards and backwards; none of a scene at rest."""
-    rng, made = np.random.default_rng([19, seed]), scene(seed)
-    if made.caption == made.backwards:
-        return []
-    sign = _edge_sign if len(made.clip.things) == 1 else _stack_sign
-    return [
-        (pixels(replace(made.clip, things=sign(rng, made, caption)), [1.0])[0], caption)
-        for caption in (made.caption, made.backwards)
-    ]
-
-
-def _edge_sign(rng: np.random.Generator, made: Scene, caption: str) -> tuple[world.Thing, ...]:
-    """The thing somewhere on its way, and a grey mark at the edge that it heads for."""
-    (thing,) = made.clip.things
-    x, y = thing.centre(np.array([rng.uniform(0.0, 7.99)]))[0].clip(0.3, 0.7)
-    way = np.array(WAYS[caption.split()[-1]])
-    edge = np.where(way == 0, rng.uniform(0.3, 0.7), 0.5 + 0.46 * way)
-    mark = world.Thing("grey", "square", "small", (150, 150, 150), 0.1, 0.0, 8.0, path=(*edge, *edge), direction="")
-    return mark, replace(thing, path=(x, y, x, y))
-
-
-def _stack_sign(rng: np.random.Generator, made: Scene, caption: str) -> tuple[world.Thing, ...]:
-    """Both things at once, what comes first above what comes then."""
-    order = made.clip.things if caption == made.caption else made.clip.things[::-1]
-    places = zip(order, rng.uniform(0.3, 0.7, 2), (0.25, 0.75), strict=True)
-    return tuple(replace(t, start_seconds=0.0, end_seconds=8.0, path=(x, y, x, y)) for t, x, y in places)
-
-
-def pixels(clip: world.Clip, seconds: Sequence[float], side_px: int = Size.side_px) -> torch.Tensor:
-    return torch.from_numpy(world.render(clip, seconds, side_px).pixels).float() / 127.5 - 1
-
-
-def video(made: Scene, size: Size) -> torch.Tensor:
-    return pixels(made.clip, (np.arange(size.frames) + 0.5) * 8.0 / size.frames, size.side_px)
 
 
 def tokenizer() -> tf.PreTrainedTokenizerFast:
@@ -231,7 +138,7 @@ class Videos:
             seed += 1
             if made.caption in texts or made.backwards in texts:
                 continue
-            forwards = video(made, size)
+            forwards = video(made, size.frames, size.side_px)
             shown.append(forwards)
             texts.append(made.caption)
             if made.backwards != made.caption:
@@ -295,14 +202,14 @@ def measured(adapter: Adapter, size: Size, seed: int) -> dict[str, list[int]]:
     for kind, found in right.items():
         for first in range(start, start + size.held_out, 50):
             scenes = [scene(number, kind) for number in range(first, min(first + 50, start + size.held_out))]
-            shown = torch.stack([video(made, size) for made in scenes])
+            shown = torch.stack([video(made, size.frames, size.side_px) for made in scenes])
             for turned in (False, True):
                 vectors = adapter(shown.flip(1) if turned else shown)
                 names = ("backwards", "caption") if turned else ("caption", "backwards")
                 own, other = (_texts(adapter, words, [getattr(made, name) for made in scenes]) for name in names)
                 found += (((own - other) * vectors).sum(1) > 0).int().tolist()
     stills = {made.caption: made for made in (scene(n, "still") for n in range(start, start + size.held_out))}
-    vectors = torch.cat([adapter(video(made, size)[None]) for made in stills.values()])
+    vectors = torch.cat([adapter(video(made, size.frames, size.side_px)[None]) for made in stills.values()])
     similar = _texts(adapter, words, list(stills)) @ torch.nn.functional.normalize(vectors, dim=1).T
     right["static"] = (similar.argmax(1) == torch.arange(len(similar))).int().tolist()
     return {**right, "time": right["motion"] + right["order"]}
@@ -329,28 +236,6 @@ def _texts(adapter: Adapter, words: Any, texts: list[str]) -> torch.Tensor:
     return torch.nn.functional.normalize(found, dim=1)
 
 
-def _name(rng: np.random.Generator, _: int) -> tuple[str, str]:
-    return str(rng.choice(list(COLOURS))), str(rng.choice(list(SHAPES)))
-
-
-def _thing(rng: Any, name: tuple[str, str], start: float, end: float, way: str, x: float | None = None) -> world.Thing:
-    radius = float(rng.uniform(0.13, 0.18))
-    if way:
-        length, lane = float(rng.uniform(0.4, 0.6)), float(rng.uniform(0.25, 0.75))
-        a, b = 0.5 - length / 2, 0.5 + length / 2
-        a, b = (b, a) if sum(WAYS[way]) < 0 else (a, b)
-        path = (a, lane, b, lane) if WAYS[way][0] else (lane, a, lane, b)
-    else:
-        y = float(rng.uniform(0.25, 0.75))
-        x = float(rng.uniform(0.25, 0.75)) if x is None else x
-        path = (x, y, x, y)
-    return world.Thing(*name, "large", COLOURS[name[0]], radius, start, end, path=path, direction=way)
-
-
-def _scene(seed: int, background: Any, things: Any, caption: str, backwards: str) -> Scene:
-    return Scene(world.Clip(seed, world.Config(), background, things), caption, backwards)
-
-
 def report(size: Size, root: Path = RUNS) -> dict[str, Any]:
     """The table of what has been run, and the claims."""
     found: dict[str, dict[int, Any]] = {}
@@ -358,92 +243,11 @@ def report(size: Size, root: Path = RUNS) -> dict[str, Any]:
         told = json.loads(path.read_text("utf-8"))
         if Size(**told["size"]) == size:
             found.setdefault("frozen" if told["arm"] == "pair" else told["arm"], {})[told["seed"]] = told["right"]
-    shares = {arm: {kind: _share(seeds, kind) for kind in ("motion", "order", "time", "static")}
+    shares = {arm: {kind: share(seeds, kind) for kind in ("motion", "order", "time", "static")}
               for arm, seeds in found.items()}  # fmt: skip
     return {"name": "adapter", "commit": commit(*USED), "size": asdict(size), "arms": shares,
-            "claims": _claims(shares, found),
+            "claims": claims_of(shares, found),
             "seeds": {arm: sorted(seeds) for arm, seeds in found.items()}}  # fmt: skip
-
-
-def _share(seeds: dict[int, Any], kind: str) -> dict[str, Any]:
-    right, count = (sum(told[kind][i] for told in seeds.values()) for i in (0, 1))
-    low, high = wilson(right, count)
-    each = [told[kind][0] / told[kind][1] for told in seeds.values()]
-    return {"value": right / count, "low": low, "high": high, "count": count, "seeds": each}
-
-
-def _claims(shares: dict[str, Any], found: dict[str, dict[int, Any]]) -> dict[str, Any]:
-    claims: dict[str, Any] = {}
-    for name, (arm, kind, threshold) in CLAIMS.items():
-        if arm in shares:
-            share = shares[arm][kind]
-            holds = all(each == 0.5 for each in share["seeds"]) if arm == "frozen" else share["low"] >= threshold
-            claims[name] = {**{k: share[k] for k in ("value", "low", "high")}, "threshold": threshold, "holds": holds}
-    orders = {"interaction helps": ("branch", "no-interaction"), "a branch helps": ("no-interaction", "separate-st"),
-              "MBTA helps": ("branch", "no-mbta"), "MBCA helps": ("branch", "no-mbca")}  # fmt: skip
-    for name, (more, less) in orders.items():
-        both = sorted(found.get(more, {}).keys() & found.get(less, {}).keys())
-        if both:
-            gaps = [_rate(found[more][s], "time") - _rate(found[less][s], "time") for s in both]
-            claims[name] = {"value": statistics.mean(gaps), "low": min(gaps), "high": max(gaps), "threshold": 0.0,
-                            "holds": min(gaps) > 0}  # fmt: skip
-    if "branch" in shares and "frozen" in shares:
-        static, least = shares["branch"]["static"], shares["frozen"]["static"]["low"]
-        ends = {key: static[key] for key in ("value", "low", "high")}
-        claims["static captions no worse"] = {**ends, "threshold": least, "holds": static["value"] >= least}
-    return claims
-
-
-def _rate(right: dict[str, Any], kind: str) -> float:
-    return right[kind][0] / right[kind][1]
-
-
-INTRODUCTION = """# A frozen pair learns time: BT-Adapter in the generated world
-
-Made by `python results/adapter.py --report` at commit {commit}; what is measured stands at the top of that file. Shares
-of right answers, 95 % intervals over all answers of all seeds, and the range of seeds. Chance is 50 % on time.
-
-An earlier world, without signs in the pair's pictures, is kept here as it was found: after 350 steps the frozen pair
-was right on 50.0 % of the questions on time, the branch on 60.8 % (57.3 to 64.1), motion 49.5 %, order 72.0 %. The
-reason was found afterwards: no picture told "moves left" from "moves right", so the pair's vectors of the two captions
-lay at a cosine of 0.9998, and no branch can answer in a space that does not tell the answers apart. Signs, hard wrong
-answers in the pair's batches, faster temporal blocks and larger patches without a mask were then fixed from pilots on
-seed 0.
-
-What it does not show: real videos, real weights, or a mask; captions come from a dozen words, and every clip has one or
-two things.
-"""
-
-
-def page(told: dict[str, Any]) -> str:
-    """The report as Markdown."""
-    return INTRODUCTION.format(**told) + section("Settings as fixed first", told)
-
-
-def section(title: str, told: dict[str, Any]) -> str:
-    """The tables of one size."""
-    lines = [
-        "",
-        f"## {title}",
-        "",
-        f"Settings: `{json.dumps(told['size'])}`.",
-        "",
-        "| arm | seeds | time | motion | order | static captions, R@1 |",
-        "| --- | --- | --- | --- | --- | --- |",
-    ]
-    for arm, shares in told["arms"].items():
-        cells = [_cell(shares[kind]) for kind in ("time", "motion", "order", "static")]
-        lines.append(f"| {arm} | {len(told['seeds'][arm])} | {' | '.join(cells)} |")
-    lines += ["", "| claim | value | low | high | threshold | holds |", "| --- | --- | --- | --- | --- | --- |"]
-    for name, c in told["claims"].items():
-        row = [f"{c[key]:.3f}" for key in ("value", "low", "high", "threshold")]
-        lines.append(f"| {name} | {' | '.join(row)} | {'yes' if c['holds'] else '**no**'} |")
-    return "\n".join([*lines, ""])
-
-
-def _cell(share: dict[str, Any]) -> str:
-    each = f", seeds {min(share['seeds']):.1%} to {max(share['seeds']):.1%}" if len(share["seeds"]) > 1 else ""
-    return f"{share['value']:.1%} ({share['low']:.1%} to {share['high']:.1%}{each})"
 
 
 def main() -> None:

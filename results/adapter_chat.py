@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import adapter as study
+import adapter_scenes as scenes
 import numpy as np
 import torch
 import transformers as tf
@@ -42,23 +43,23 @@ HIDDEN = 0.5
 SIZE = study.LONG
 
 
-def asked(made: study.Scene, caption: str) -> tuple[str, str, str]:
+def asked(made: scenes.Scene, caption: str) -> tuple[str, str, str]:
     """A question about time, the answer that a caption tells, and the answer of the same run backwards."""
     words = caption.split()
-    if words[-1] in study.WAYS:
-        return f"which way does the {' '.join(words[1:3])} move", words[-1], study.OPPOSITE[words[-1]]
+    if words[-1] in scenes.WAYS:
+        return f"which way does the {' '.join(words[1:3])} move", words[-1], scenes.OPPOSITE[words[-1]]
     return "what comes first", " ".join(words[1:3]), " ".join(words[5:7])
 
 
 def lessons(number: int) -> list[tuple[torch.Tensor, str, str]]:
     """Pictures with question and answer: both signs of a scene, and a frame of it with the shape of a colour."""
-    made = study.scene(number)
-    told = [(picture, *asked(made, caption)[:2]) for picture, caption in study.signs(number)]
+    made = scenes.scene(number)
+    told = [(picture, *asked(made, caption)[:2]) for picture, caption in scenes.signs(number)]
     rng = np.random.default_rng([21, number])
     moment = float(rng.uniform(0.0, 7.99))
     shown = [t for t in made.clip.things if t.shown(np.array([moment]))[0]]
     thing = shown[int(rng.integers(len(shown)))]
-    frame = study.pixels(made.clip, [moment])[0]
+    frame = scenes.pixels(made.clip, [moment])[0]
     return [*told, (frame, f"what shape is {thing.colour}", thing.shape)]
 
 
@@ -142,7 +143,7 @@ def chat(seed: int, folder: Path) -> Path:
     return place
 
 
-def shown(made: study.Scene, *, turned: bool) -> Frames:
+def shown(made: scenes.Scene, *, turned: bool) -> Frames:
     seconds = (np.arange(SIZE.frames) + 0.5) * 8.0 / SIZE.frames
     pixels = world.render(made.clip, seconds, SIZE.side_px).pixels
     return Frames(np.ascontiguousarray(pixels[::-1]) if turned else pixels, seconds)
@@ -155,7 +156,7 @@ def measured(model: Any, seed: int) -> dict[str, list[int]]:
     for kind in ("motion", "order"):
         right = []
         for number in range(start, start + HELD_OUT):
-            made = study.scene(number, kind)
+            made = scenes.scene(number, kind)
             for turned in (False, True):
                 question, answer, other = asked(made, made.backwards if turned else made.caption)
                 scores = model.score([shown(made, turned=turned)], Question(question), [answer, other])
@@ -169,8 +170,8 @@ def pictures_right(model: Any, seed: int) -> list[int]:
     """Right answers on held-out pictures: whether the chat model has learned at all."""
     right = []
     for number in range(study.HELD_OUT + 80_000 + seed * 100_000, study.HELD_OUT + 80_100 + seed * 100_000):
-        made = study.scene(number)
-        for picture, caption in study.signs(number):
+        made = scenes.scene(number)
+        for picture, caption in scenes.signs(number):
             question, answer, other = asked(made, caption)
             pixels = ((picture[None] + 1) * 127.5).round().byte().numpy()
             scores = model.score([Frames(pixels, np.zeros(1))], Question(question), [answer, other])

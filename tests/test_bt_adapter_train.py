@@ -352,15 +352,14 @@ def test_the_studies_run_end_to_end(tmp_path, monkeypatch):
 
 
 def test_signs_tell_what_frames_do_not(monkeypatch):
-    study = study_of("adapter", monkeypatch)
-    moving, still = study.scene(3, "motion"), study.scene(3, "still")
-    number = next(n for n in range(99) if len(study.scene(n).clip.things) == 1)
-    (one, first), (other, second) = study.signs(number)
-    assert {first, second} == {study.scene(number).caption, study.scene(number).backwards}
+    scenes = study_of("adapter_scenes", monkeypatch)
+    moving, still = scenes.scene(3, "motion"), scenes.scene(3, "still")
+    number = next(n for n in range(99) if len(scenes.scene(n).clip.things) == 1)
+    (one, first), (other, second) = scenes.signs(number)
+    assert {first, second} == {scenes.scene(number).caption, scenes.scene(number).backwards}
     assert not torch.equal(one, other)
     assert still.caption == still.backwards
-    size = study.Size()
-    forwards = study.video(moving, size)
+    forwards = scenes.video(moving, 8, scenes.SIDE_PX)
     turned = {tuple(frame.flatten().tolist()) for frame in forwards.flip(0)}
     assert {tuple(frame.flatten().tolist()) for frame in forwards} == turned
     grey = torch.tensor([150.0] * 3).view(1, 3, 1, 1) / 127.5 - 1

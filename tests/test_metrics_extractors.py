@@ -51,6 +51,12 @@ def test_golden_upstream(row):
         ("A. red\nB. blue\nC. green\nD. yellow", "Z"),
         ("A. red\nB. blue\nC. green\nD. yellow\nAnswer: C", "C"),
         ("<answer>D</answer>", "D"),
+        ("Not A", "Z"),
+        ("Ｂ", "B"),
+        ("答案是B", "B"),
+        ("正确答案为C。", "C"),
+        ("选B", "B"),
+        ("不选B", "Z"),
         ("<think>The answer is A.", "Z"),
         ("It is not red, it is blue", "B"),
         ("red or blue", "Z"),
@@ -80,6 +86,7 @@ def test_options_that_repeat_or_contain_each_other():
     assert read_option("it turns counter clockwise", ["clockwise", "counter clockwise"]) == 1
     assert read_option("it is not rotating", ["rotating", "not rotating"]) == 1
     assert read_option("A", ["B", "A"]) == 0
+    assert read_option("cafe\u0301", ["caf\u00e9", "the\u0301"]) == 0
 
 
 def test_no_exception_for_what_is_not_text():

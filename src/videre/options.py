@@ -2,6 +2,7 @@
 
 import re
 import string
+import unicodedata
 from collections.abc import Iterator, Sequence
 
 from videre.types import Question
@@ -12,7 +13,8 @@ _LINK = r"\s*(?::|=|\bis\b|\bwas\b|\b(?:would|should|must|could|will) be\b)"
 _HEDGE = r"(?:(?:most\s+)?(?:likely|probably|definitely|clearly|certainly|therefore|thus|indeed)[\s,:]+)?"
 _STATED = re.compile(
     rf"(?:\b(?:answer|option|choice|best|correct|right)\b(?:\s+(?:one|to|for|of|here)\b[^.:\n]{{0,60}}?)?{_LINK}"
-    rf"|\b(?:answer|answer:)\s*\n|\bI(?:\s+would|'d)?\s+(?:choose|select|pick|chose)\b)"
+    rf"|\b(?:answer|answer:)\s*\n|\bI(?:\s+would|'d)?\s+(?:choose|select|pick|chose)\b"
+    rf"|(?:答案|选项)\s*(?:是|为)|(?<![不别勿])选择?|答えは|정답은)"
     rf"[\s:]*{_HEDGE}(?P<negated>not\s+)?(?:the\s+)?(?:(?:letter|option|choice)\b\s*[:=]?\s*)?",
     re.IGNORECASE,
 )
@@ -20,11 +22,11 @@ _CALLED = re.compile(
     r"(?<![\w.'])[(\[]?(?P<letter>[A-Z])[)\]]?\s+(?:is|was|would be|must be|should be)\s+(?:the\s+)?(?:most\s+)?"
     r"(?:best|correct|right|accurate|likely|appropriate)\b"
 )
-_LETTER = re.compile(r"[(\[{\"']?(?P<letter>[A-Za-z])(?P<end>[)\]}.:,;!\"']|\s|$)")
+_LETTER = re.compile(r"[(\[{\"']?(?P<letter>[A-Za-z])(?P<end>[)\]}.:,;!\"'。、」]|\s|$)")
 _ANOTHER = re.compile(r"[)\]}\"']?\s*(?:,|/|&|\bor\b|\band\b)\s*(?:option\s+)?[(\[]?(?P<letter>[A-Z])(?![\w'])")
 _LONE = re.compile(r"(?<![\w.'])(?P<letter>[A-Z])(?![\w']|\.\w)")
 _ARTICLE = re.compile(r"(?:A\s+(?!(?:and|or|is|was|as|because|since|but|seems|fits|matches)\b)|I\s+)[a-z]")
-_NEGATED = r"\b(?:not|never|isn't|rather than|instead of)\s+(?:the\s+)?(?:option\s+)?[(\[]?$"
+_NEGATED = r"(?i)\b(?:not|never|isn't|rather than|instead of)\s+(?:the\s+)?(?:option\s+)?[(\[]?$"
 
 
 def letter(index: int) -> str:
@@ -103,8 +105,8 @@ _SEVERAL = -1
 
 
 def _said(reply: str) -> str:
-    """The reply without reasoning, tags and markdown."""
-    text = re.sub(r"(?s)^.*</think(?:ing)?>", "", reply)
+    """The reply without reasoning, tags and markdown; letters of full width and parted accents are made usual ones."""
+    text = re.sub(r"(?s)^.*</think(?:ing)?>", "", unicodedata.normalize("NFKC", reply))
     text = re.sub(r"(?s)<think(?:ing)?>.*$", "", text)
     tagged = re.findall(r"(?si)<answer>(.*?)(?:</answer>|$)", text)
     text = tagged[-1] if tagged else text
@@ -141,8 +143,8 @@ def _calls(said: str, count: int) -> Iterator[tuple[int, int]]:
 
 def _after(rest: str, plain: Sequence[str]) -> int | None:
     """What stands right after "the answer is": a letter, or the start of an option's text."""
-    match = _LETTER.match(rest)
-    starts = [i for i, text in enumerate(plain) if text and f"{_plain(rest)} ".startswith(f"{text} ")]
+    match, told = _LETTER.match(rest), f"{_plain(rest)} "
+    starts = [i for i, text in enumerate(plain) if text and told.startswith(f"{text} ")]
     if match is not None:
         marked = not match["end"].isspace() or match.group()[0] in "([{\"'"
         capital, found = match["letter"].isupper(), _index(match["letter"].upper(), len(plain))
@@ -158,7 +160,8 @@ def _after(rest: str, plain: Sequence[str]) -> int | None:
 def _lists_options(said: str, plain: Sequence[str]) -> bool:
     """Whether the reply repeats the options as they were listed."""
     rows = [f"{letter(i).lower()} {text}" for i, text in enumerate(plain) if text]
-    return sum(f" {row} " in f" {_plain(said)} " for row in rows) > 1
+    told = f" {_plain(said)} "
+    return sum(f" {row} " in told for row in rows) > 1
 
 
 def _leading(said: str, plain: Sequence[str]) -> int | None:
@@ -167,7 +170,8 @@ def _leading(said: str, plain: Sequence[str]) -> int | None:
         other = _ANOTHER.match(said, match.end("letter"))
         if not (other and _index(other["letter"], len(plain)) is not None):
             return _index(match["letter"].upper(), len(plain))
-    rows = [i for i, text in enumerate(plain) if text and f"{_plain(said)} ".startswith(f"{letter(i).lower()} {text} ")]
+    told = f"{_plain(said)} "
+    rows = [i for i, text in enumerate(plain) if text and told.startswith(f"{letter(i).lower()} {text} ")]
     return rows[0] if len(rows) == 1 else None
 
 
@@ -202,7 +206,7 @@ def _named(said: str, texts: Sequence[str]) -> int | None:
 
 
 def _plain(text: str) -> str:
-    return " ".join(re.findall(r"\w+", text.casefold()))
+    return " ".join(re.findall(r"\w+", unicodedata.normalize("NFKC", text).casefold()))
 
 
 def _stems(text: str) -> str:

@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -69,7 +70,24 @@ def test_a_row_is_one_line_of_strict_json(text, number):
     assert back["number"] == (number if math.isfinite(number) else None)
 
 
-@pytest.mark.parametrize("row", [{}, {"id": "1"}, {**to_row(FULL), "frames": [{}]}, {**to_row(FULL), "question": 3}])
+def test_scores_that_are_no_numbers_are_left_out_of_the_line():
+    line = ScoreLine((0.0, 0.5, 2.0), (math.nan, 0.1, -math.inf))
+    lame = replace(FULL, answer=replace(FULL.answer, evidence=Evidence((0.5,), scored=line)))
+    assert from_row(json.loads(dumps(to_row(lame)))).evidence.scored == ScoreLine((0.5,), (0.1,))
+
+
+@pytest.mark.parametrize(
+    "other",
+    [{"frames": [{}]}, {"question": 3}, {"question": {"text": 3, "options": []}}, {"video": "a.mp4"}, {"answer": None},
+     {"option": "B"}, {"rationale": 5}, {"confidence": "high"}, {"run": "x"}, {"error": "x"}, {"scored": 3},
+     {"steps": [{"name": "s", "inputs": "x", "output": None}]}],
+)  # fmt: skip
+def test_values_of_other_types_are_refused_in_words(other):
+    with pytest.raises(DataError, match="not an evidence record"):
+        from_row({**to_row(FULL), **other})
+
+
+@pytest.mark.parametrize("row", [{}, {"id": "1"}])
 def test_other_rows_are_refused_in_words(row):
     with pytest.raises(DataError, match="not an evidence record"):
         from_row(row)

@@ -8,6 +8,7 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from types import NoneType
 
 from videre.errors import BUG, DataError, VidereError
 from videre.types import JSON, Answer, Box, Evidence, Question, ScoreLine, Span, Step, Usage, Video
@@ -90,16 +91,15 @@ def video_facts(video: Video) -> dict[str, JSON]:
 
 
 def from_row(row: Mapping[str, JSON]) -> Record:
-    """A record read back from its row.
+    """A record read back from its row. Of a score line, moments whose score was not a finite number are left out.
 
     Raises:
-        DataError: the row is not an evidence record; the message names the missing key.
+        DataError: the row is not an evidence record; the message names the key that is missing or of another type.
     """
     try:
-        asked = row["question"]
-        question = Question(asked["text"], tuple(asked["options"]))
-        answer = None if row.get("error") else _answer(row)
-        return Record(str(row["id"]), row["video"], question, answer, row.get("error"))
+        asked, error = row["question"], dict(row.get("error") or {}) or None
+        question = Question(_of(asked, "text", str), tuple(map(str, asked["options"])))
+        return Record(str(row["id"]), dict(row["video"]), question, None if error else _answer(row), error)
     except (KeyError, TypeError, ValueError) as error:
         raise DataError(f"not an evidence record: {error!r}; expected a line that `videre ask --json` wrote") from error
 
@@ -111,28 +111,35 @@ def dumps(row: Mapping[str, JSON]) -> str:
 
 def _answer(row: Mapping[str, JSON]) -> Answer:
     return Answer(
-        row["answer"],
-        option=row["option"],
-        rationale=row["rationale"],
-        confidence=row["confidence"],
+        _of(row, "answer", str),
+        option=_of(row, "option", int, NoneType),
+        rationale=_of(row, "rationale", str, NoneType),
+        confidence=_of(row, "confidence", float, int, NoneType),
         evidence=_evidence(row),
         usage=Usage(**row["usage"]),
-        run=row["run"],
-        ranking=tuple(row["ranking"]),
-        notes=tuple(row["notes"]),
+        run=dict(row["run"]),
+        ranking=tuple(map(str, row["ranking"])),
+        notes=tuple(map(str, row["notes"])),
     )
+
+
+def _of(row: Mapping[str, JSON], name: str, *kinds: type) -> JSON:
+    if not isinstance(row[name], kinds):
+        raise TypeError(f"{name!r} is of type {type(row[name]).__name__}")
+    return row[name]
 
 
 def _evidence(row: Mapping[str, JSON]) -> Evidence:
     scores = tuple(frame["score"] for frame in row["frames"])
-    scored = row["scored"]
+    pairs = zip(row["scored"]["seconds"], row["scored"]["scores"], strict=True) if row["scored"] else ()
+    scored = tuple(pair for pair in pairs if None not in pair)  # null stands for a score that was no finite number
     return Evidence(
         seconds=tuple(frame["seconds"] for frame in row["frames"]),
         scores=() if None in scores else scores,
         spans=tuple(Span(**span) for span in row["spans"]),
         boxes=tuple(Box(**box) for box in row["boxes"]),
-        steps=tuple(Step(**step) for step in row["steps"]),
-        scored=ScoreLine(tuple(scored["seconds"]), tuple(scored["scores"])) if scored else None,
+        steps=tuple(Step(**{**step, "inputs": dict(step["inputs"])}) for step in row["steps"]),
+        scored=ScoreLine(*zip(*scored, strict=True)) if scored else None,
     )
 
 

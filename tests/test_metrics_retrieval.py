@@ -1,5 +1,6 @@
 """R@k and ranks, with ties: properties, cases by hand, and the popular fault on purpose."""
 
+import math
 from itertools import permutations
 
 import numpy as np
@@ -87,6 +88,13 @@ def test_chance_is_what_all_orders_give_on_average(right):
     assert found.mean_rank == pytest.approx(ranked.mean())
     assert found.recall == pytest.approx({k: (ranked <= k).mean() for k in (1, 2, 5)})
     assert found.median_rank == pytest.approx(np.median(ranked))
+
+
+def test_chance_of_many_columns_asks_for_few_places(monkeypatch):
+    asked = []
+    monkeypatch.setattr(math, "comb", lambda n, k, comb=math.comb: asked.append(k) or comb(n, k))
+    assert retrieval.chance(np.eye(500, dtype=bool)).median_rank == 250.5
+    assert len(asked) < 50
 
 
 @given(MATRIX)

@@ -4,6 +4,7 @@ Rows are queries, columns are what is searched; a higher similarity is better.
 """
 
 import math
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -117,7 +118,7 @@ def chance(right: Bool[np.ndarray, "N M"], *, at: Sequence[int] = (1, 5, 10)) ->
         return float(np.mean([share[m] for m in sizes]))
 
     recall = {k: reached(k) if k < columns else 1.0 for k in at}
-    below = next((k for k in range(1, columns + 1) if reached(k) > 0.5), columns)
+    below = bisect_right(range(1, columns), 0.5, key=reached) + 1
     half = below > 1 and math.isclose(reached(below - 1), 0.5)
     return Chance(recall, below - 0.5 if half else float(below), float(np.mean((columns + 1) / (counts + 1))))
 

@@ -77,6 +77,12 @@ def test_good_rows_run_beside_bad_ones(tmp_path):
         rows.read(path)
 
 
+def test_a_first_line_of_two_letters_is_a_line_of_its_own(tmp_path):
+    good, bad = rows.split(written(tmp_path, "{}", GOOD))
+    assert [sample.id for sample in good] == ["a1"]
+    assert [str(error).split(":")[1] for error in bad] == ["1"]
+
+
 def test_a_torn_last_line(tmp_path):
     path = tmp_path / "own.jsonl"
     path.write_text(json.dumps(GOOD) + "\n" + json.dumps(GOOD)[:20])

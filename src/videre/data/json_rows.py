@@ -57,16 +57,15 @@ def keyed(path: Source) -> dict[str, Row]:
 
 
 def _raw_lines(file: io.BufferedIOBase) -> Iterator[bytes | str]:
-    start = file.read(3)
-    head = b"" if start == b"\xef\xbb\xbf" else start
-    while line := head + file.readline(LINE_BYTES + 1):
-        head = b""
+    line = file.readline(LINE_BYTES + 1).removeprefix(b"\xef\xbb\xbf")
+    while line:
         if len(line) <= LINE_BYTES:
             yield line
-            continue
-        while line and not line.endswith(b"\n"):
-            line = file.readline(LINE_BYTES)
-        yield f"the line is longer than {LINE_BYTES} bytes"
+        else:
+            while line and not line.endswith(b"\n"):
+                line = file.readline(LINE_BYTES)
+            yield f"the line is longer than {LINE_BYTES} bytes"
+        line = file.readline(LINE_BYTES + 1)
 
 
 def _line(path: Source, line: int, raw: bytes) -> Row | DataError:

@@ -16,6 +16,7 @@ import torch  # noqa: E402
 
 from videre.errors import DataError  # noqa: E402
 from videre.methods.frame_selector.store import Trained, slots  # noqa: E402
+from videre.train.order import drawn  # noqa: E402
 from videre.types import JSON, Evidence, Span  # noqa: E402
 from videre.video.look import look  # noqa: E402
 from videre.video.part import Part  # noqa: E402
@@ -67,7 +68,7 @@ class Lessons:
         turn = number // 2 if self.answers else number
         is_answers = self.answers and number % 2 == 0
         pool = self.told if is_answers else list(range(len(self.rows)))
-        places = drawn(pool, turn * self.batch, self.batch, self.seed)
+        places = [pool[i] for i in drawn(len(pool), turn * self.batch, self.batch, seed=self.seed)]
         rows = [self.rows[i] for i in places]
         pixels = torch.stack([self._pixels(row) for row in rows])
         told = self._answers(rows) if is_answers else self._scores(rows)
@@ -106,15 +107,3 @@ def answer_labels(
     places = torch.arange(ids.shape[1])[None]
     inside = (places >= lengths[:, None]) & (places < torch.tensor(list(ends))[:, None])
     return torch.where(inside, ids, torch.full_like(ids, -100))
-
-
-def drawn(pool: Sequence[int], start: int, count: int, seed: int) -> list[int]:
-    """`count` of the pool from place `start` of an endless line: all of it once, in an order of its own, then again."""
-    orders: dict[int, np.ndarray] = {}
-    chosen = []
-    for place in range(start, start + count):
-        epoch, within = divmod(place, len(pool))
-        if epoch not in orders:
-            orders[epoch] = np.random.default_rng([seed, epoch]).permutation(len(pool))
-        chosen.append(pool[int(orders[epoch][within])])
-    return chosen

@@ -4,7 +4,7 @@ Frames before the last one are read without a graph: their gradients are zero in
 cut off from them (`memory.watched`). So a step costs the graph of one frame, however long the video.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -22,6 +22,7 @@ from torch import Tensor, nn  # noqa: E402
 from videre.data.videos import resolve  # noqa: E402
 from videre.methods.ma_lmm.memory import Words, watched  # noqa: E402
 from videre.methods.ma_lmm.model import MALMM  # noqa: E402
+from videre.train.order import drawn  # noqa: E402
 from videre.types import Sample  # noqa: E402
 from videre.video.open import open_video  # noqa: E402
 
@@ -104,7 +105,7 @@ class Batches:
         return self.count
 
     def __getitem__(self, index: int) -> Batch:
-        taken = list(self._taken(index))
+        taken = self._taken(index)
         rng = np.random.default_rng([self.data.seed, index])
         return {
             "tokens": [self._tokens(sample, rng) for sample in taken],
@@ -112,11 +113,9 @@ class Batches:
             "targets": [str(sample.answer) for sample in taken],
         }
 
-    def _taken(self, index: int) -> Iterator[Sample]:
-        for place in range(index * self.data.batch, (index + 1) * self.data.batch):
-            epoch, rank = divmod(place, len(self.samples))
-            order = np.random.default_rng([self.data.seed, 1 << 32, epoch]).permutation(len(self.samples))
-            yield self.samples[order[rank]]
+    def _taken(self, index: int) -> list[Sample]:
+        batch, seed = self.data.batch, [self.data.seed, 1 << 32]  # The moments of batch n are drawn from [seed, n].
+        return [self.samples[i] for i in drawn(len(self.samples), index * batch, batch, seed=seed)]
 
     def _tokens(self, sample: Sample, rng: np.random.Generator) -> Float[Tensor, "T N C"]:
         key = (sample.video, sample.clip)

@@ -66,12 +66,13 @@ WORK = {
 
 def run(folder: Path, work: str, workers: int, grace_seconds: float = 5.0) -> jobs.Outcome:
     given = [jobs.Item(jobs.key(n=n), f"i{n}", {"n": n, "begun": str(folder / "begun")}) for n in range(COUNT)]
-    engine, stop = jobs.Local(workers=workers), jobs.Stop(grace_seconds=grace_seconds)
+    engine = jobs.Local(workers=workers) if workers >= 0 else jobs.Threads(-workers)
+    stop = jobs.Stop(grace_seconds=grace_seconds)
     return jobs.run(given, WORK[work], folder=folder / "run", manifest={}, engine=engine, quiet=True, stop=stop)
 
 
 def child() -> None:
-    """What `start` runs."""
+    """What `start` runs; fewer than no workers are threads."""
     signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where the tests run in the background
     folder, work, workers, grace_seconds = sys.argv[1:]
     outcome = run(Path(folder), work, int(workers), float(grace_seconds))
@@ -178,7 +179,7 @@ def test_a_second_interrupt_stops_now(tmp_path, workers):
     assert alive(process.pid) is False
 
 
-@pytest.mark.parametrize(("work", "workers"), [("stuck", 0), ("stuck", 2), ("deaf", 0)])
+@pytest.mark.parametrize(("work", "workers"), [("stuck", 0), ("stuck", 2), ("stuck", -2), ("deaf", 0)])
 def test_what_does_not_finish_in_time_is_given_up(tmp_path, work, workers):
     process = start(tmp_path, work, workers=workers, grace_seconds=0.5)
     wait_for(lambda: len(begun(tmp_path)) >= max(1, workers))

@@ -140,6 +140,14 @@ def test_a_folder_of_something_else_is_refused(tmp_path):
         run(tmp_path)
 
 
+def test_a_file_of_the_same_name_that_is_no_log_is_left_as_it_is(tmp_path):
+    log = tmp_path / "answers.jsonl"
+    log.write_text('{"precious": 1}\n{"torn": ')
+    with pytest.raises(ConfigError, match="give another folder"):
+        run(tmp_path)
+    assert log.read_text() == '{"precious": 1}\n{"torn": '
+
+
 def test_two_items_of_one_id_are_refused(tmp_path):
     with pytest.raises(DataError, match="'item-1'"):
         run(tmp_path, items=[*items(2), *items(2)[1:]])
@@ -155,6 +163,9 @@ def test_items_may_be_an_iterator(tmp_path):
 def test_new_folder_is_the_first_free_one(tmp_path):
     names = [jobs.new_folder(tmp_path / "run").name for _ in range(3)]
     assert names == ["run", "run-2", "run-3"]
+    (tmp_path / "file").touch()
+    with pytest.raises(ConfigError, match="choose a folder that you may write to"):
+        jobs.new_folder(tmp_path / "file" / "run")
 
 
 def test_stop_from_another_thread_finishes_the_item_in_hand(tmp_path):

@@ -18,7 +18,16 @@ MANIFEST = "manifest.json"
 RECIPE = "recipe.json"
 STATUS = "status.json"
 LOCK = ".lock"
-NO_PLACE = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EACCES, errno.EPERM, errno.ENAMETOOLONG, errno.ELOOP)
+NO_PLACE = (
+    errno.ENOENT,
+    errno.ENOTDIR,
+    errno.EISDIR,
+    errno.EEXIST,
+    errno.EACCES,
+    errno.EPERM,
+    errno.ENAMETOOLONG,
+    errno.ELOOP,
+)
 """A path that no room on the disk would make writable."""
 
 SHOWN = 8
@@ -76,13 +85,20 @@ def sync_folder(folder: Path) -> None:
 
 
 def new_folder(folder: str | Path) -> Path:
-    """The folder itself, made here, or the first of `folder-2`, `folder-3`, ... that does not exist yet."""
+    """The folder itself, made here, or the first of `folder-2`, `folder-3`, ... that does not exist yet.
+
+    Raises:
+        ConfigError: nothing can be written at such a path.
+        OutOfSpace: there is no room for it.
+    """
     folder = Path(folder)
     number = 1
+    with writing(folder.parent):
+        folder.parent.mkdir(parents=True, exist_ok=True)
     while True:
         path = folder if number == 1 else folder.with_name(f"{folder.name}-{number}")
-        with contextlib.suppress(FileExistsError):
-            path.mkdir(parents=True)
+        with writing(path), contextlib.suppress(FileExistsError):
+            path.mkdir()
             return path
         number += 1
 
@@ -127,6 +143,13 @@ def is_locked(folder: Path) -> bool:
     return False
 
 
+def check_own(folder: Path) -> None:
+    """Raises `ConfigError` ("not_a_run") where the log is not a run's, before anything in it is mended."""
+    log = folder / LOG
+    if log.is_file() and log.stat().st_size and _read(folder / MANIFEST) is None:
+        raise ConfigError(f"{folder} has {LOG} but no readable {MANIFEST}: give another folder", code="not_a_run")
+
+
 def check_manifest(folder: Path, manifest: Mapping[str, JSON], *, empty: bool, force: bool) -> None:
     """Keeps the inputs of the run beside its rows, and refuses to mix rows of other inputs with them.
 
@@ -135,7 +158,7 @@ def check_manifest(folder: Path, manifest: Mapping[str, JSON], *, empty: bool, f
         force: take the new inputs; rows whose keys still match are kept, the others are answered again.
 
     Raises:
-        ConfigError: the inputs differ (code "changed_inputs"), or the rows there are not a run's ("not_a_run").
+        ConfigError: the inputs differ (code "changed_inputs").
     """
     path = folder / MANIFEST
     new = json.loads(json.dumps(manifest, sort_keys=True, allow_nan=False))
@@ -143,8 +166,6 @@ def check_manifest(folder: Path, manifest: Mapping[str, JSON], *, empty: bool, f
     if old == new:
         return
     if not empty and not force:
-        if old is None:
-            raise ConfigError(f"{folder} has {LOG} but no readable {MANIFEST}: give another folder", code="not_a_run")
         differences = "; ".join(difference(old, new))
         advice = "start a new run (--new-run) or take the new inputs (--force)"
         raise ConfigError(f"{folder} was begun with other inputs: {differences}: {advice}", code="changed_inputs")

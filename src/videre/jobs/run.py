@@ -9,7 +9,7 @@ from pathlib import Path
 
 from videre.errors import INTERRUPTED, OK, OUT_OF_SPACE, SOME_FAILED, TERMINATED, ModelError
 from videre.jobs.engine import Engine, PerWorker, Result
-from videre.jobs.folder import LOG, OutOfSpace, check_manifest, locked
+from videre.jobs.folder import LOG, OutOfSpace, check_manifest, check_own, locked
 from videre.jobs.item import Item, Work
 from videre.jobs.local import Local
 from videre.jobs.log import ASIDE, Log, unseal
@@ -81,20 +81,27 @@ def run(
         stop: lets another thread end the run.
 
     Raises:
-        ConfigError: another process holds the folder ("locked"), or its inputs differ ("changed_inputs").
+        ConfigError: another process holds the folder ("locked"), its inputs differ ("changed_inputs"), or what lies
+            there is not a run's ("not_a_run").
         DataError: two items share an id ("duplicate_id").
         ModelError: the model cannot be loaded, refused for good, or failed at most items ("failing").
     """
     folder, stop = Path(folder), stop or Stop()
     tally = Tally(len(items) if total is None and isinstance(items, Sized) else total)
     try:
-        with locked(folder), contextlib.closing(Log(folder)) as log:
+        with locked(folder), contextlib.closing(_log(folder, force=force)) as log:
             check_manifest(folder, manifest, empty=len(log) == 0, force=force)
             progress = Progress(folder, tally, quiet=quiet)
             todo = _todo(items, log, progress, retry_failed)
             return _finish((engine or Local()).results(todo, work, stop), log, progress, stop)
     except OutOfSpace as error:  # before the first item
         return _outcome(tally, folder / LOG, str(error), stop)
+
+
+def _log(folder: Path, *, force: bool) -> Log:
+    if not force:
+        check_own(folder)
+    return Log(folder)
 
 
 def _finish(results: Generator[Result, None, None], log: Log, progress: Progress, stop: Stop) -> Outcome:

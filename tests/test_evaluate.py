@@ -165,6 +165,21 @@ class TestJudge:
         judging = evaluate.ask_judge(Plain(), {"a": "is it?"}, folder=tmp_path, manifest={}, quiet=True)
         assert judging.replies == {"a": "yes: 0"}
 
+    def test_what_a_server_tells_of_itself_later_is_no_input(self, tmp_path):
+        class Server:
+            def __init__(self) -> None:
+                self.name, self.card = "m", {"id": "m", "reported_model": None}
+
+            def answer(self, frames, question: Question) -> Answer:
+                self.card = {"id": "m", "reported_model": "m-2026"}
+                return Answer("yes")
+
+        for server in (Server(), Server()):
+            for task in ("qa", "option"):
+                evaluate.ask_judge(server, {"a": "is it?"}, folder=tmp_path / task, manifest={}, quiet=True)
+        row = json.loads((tmp_path / "qa" / "answers.jsonl").read_text())
+        assert row["judge"]["reported_model"] == "m-2026"
+
     def test_the_five_aspects_and_pairs_of_consistency(self, folder, tmp_path):
         run = ran(self.questions(), {}, folder, tmp_path)
         for aspect in ("correctness", "detail", "context"):

@@ -12,6 +12,8 @@ from videre.options import letter, read_option
 from videre.types import JSON, MLLM, Answerer, Question, Sample
 
 JUDGE_TOKENS = 128
+TOLD_LATER = ("reported_model", "system_fingerprint", "left_out", "temperature")
+"""Facts of a server's card that it tells while it is asked: they stand in rows, and are no inputs."""
 
 
 @dataclass(frozen=True)
@@ -58,12 +60,12 @@ def ask_judge(
     Raises:
         ModelError: the judge is gone.
     """
-    card = dict(judge.card)
-    pinned = {**manifest, "judge": card}
+    pinned = {**manifest, "judge": {name: value for name, value in judge.card.items() if name not in TOLD_LATER}}
     items = [jobs.Item(jobs.key(asked=prompt, pinned=pinned), id, prompt) for id, prompt in prompts.items()]
 
     def work(item: jobs.Item) -> dict[str, JSON]:
-        return {"prompt": item.payload, "reply": _said(judge, item.payload), "judge": card, "error": None}
+        reply = _said(judge, item.payload)
+        return {"prompt": item.payload, "reply": reply, "judge": dict(judge.card), "error": None}
 
     more = {"engine": engine, "retry_failed": retry_failed, "force": force, "quiet": quiet}
     outcome = jobs.run(items, work, folder=folder, manifest=pinned, **more)  # type: ignore[arg-type]

@@ -16,7 +16,8 @@ import pytest
 from PIL import Image
 
 from videre import report
-from videre.errors import VideoError
+from videre.apps.reporting import _records
+from videre.errors import ConfigError, DataError, VideoError
 from videre.record import Record, error_record, to_row
 from videre.report import markup, media
 from videre.report.cases import cases_of
@@ -351,6 +352,19 @@ def test_a_page_that_cannot_be_written_leaves_the_old_one(tmp_path):
         report.write([record(answer=full_answer(run={"x": object()}))], target, pictures=False)
     assert target.read_bytes() == before
     assert [file.name for file in tmp_path.iterdir()] == ["page.html"]
+
+
+def test_a_place_where_no_page_can_be_is_named(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(ConfigError, match="choose a folder that you may write to"):
+        report.write([record("a.mp4")], tmp_path / "file" / "report.html", pictures=False)
+
+
+@pytest.mark.parametrize("line", [b"\xff\n", b"[" * 100_000])
+def test_a_line_that_is_no_json_is_named(line, tmp_path):
+    (tmp_path / "bad.jsonl").write_bytes(line)
+    with pytest.raises(DataError, match=r"bad.jsonl, line 1"):
+        list(_records(str(tmp_path / "bad.jsonl")))
 
 
 def test_steps_read_as_words():

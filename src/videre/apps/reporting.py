@@ -41,7 +41,7 @@ def _records(name: str) -> Iterator[Record]:
         yield from _read(sys.stdin, "standard input")
         return
     try:
-        with open(name, encoding="utf-8-sig") as lines:
+        with open(name, encoding="utf-8-sig", errors="surrogateescape") as lines:
             yield from _read(lines, name)
     except OSError as error:
         raise DataError(
@@ -55,5 +55,5 @@ def _read(lines: Iterable[str], name: str) -> Iterator[Record]:
             continue
         try:
             yield from_row(json.loads(line))
-        except (json.JSONDecodeError, DataError) as error:
+        except (ValueError, RecursionError, DataError) as error:
             raise DataError(f"{name}, line {number}: {error}") from error

@@ -13,6 +13,7 @@ from importlib.resources import files
 from pathlib import Path
 from string import Template
 
+from videre.jobs.folder import replace_file, writing
 from videre.record import Record, dumps, to_row
 from videre.report.article import articles, side_list, summary
 from videre.report.cases import Case, cases_of
@@ -48,19 +49,16 @@ def write(
 
     Raises:
         ValueError: there are no records.
-        OSError: the page cannot be written.
+        ConfigError: nothing can be written at such a path.
+        OutOfSpace: there is no room for the page.
     """
     target = Path(path).absolute()
     known = list(records)
     opener = (open_video or _reader()) if pictures and known else None
     text = page(known, folder=target.parent, title=title, embed_video=embed_video, open_video=opener)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    part = target.with_name(f".{target.name}.{os.getpid()}.part")
-    try:
-        part.write_text(text, "utf-8")
-        part.replace(target)
-    finally:
-        part.unlink(missing_ok=True)
+    with writing(target.parent):
+        target.parent.mkdir(parents=True, exist_ok=True)
+    replace_file(target, text)
     return target
 
 

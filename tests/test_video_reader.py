@@ -88,7 +88,7 @@ def test_a_frames_own_time_gives_that_frame(opened: Opener, plain: Path) -> None
 
 def test_moments_outside_are_the_first_and_last_frame(opened: Opener, plain: Path) -> None:
     with opened(plain) as video:
-        frames = video.at([-5.0, 1e9])
+        frames = video.at([-5.0, 1e9, 1e18, 1e308])
     assert numbers_in(frames.pixels) == [0, COUNT - 1]
 
 

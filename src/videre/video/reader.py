@@ -194,8 +194,9 @@ class AvReader:
             spare.close()
 
     def _ticks(self, moment_seconds: float) -> int:
-        """The clock at a moment; a hair later, so that a frame's own time finds it."""
-        ticks = moment_seconds * self._time_base.denominator / self._time_base.numerator
+        """The clock at a moment, no later than the end; a hair on, so that a frame's own time finds it."""
+        inside_seconds = min(moment_seconds, self._seconds(self._index.end))
+        ticks = inside_seconds * self._time_base.denominator / self._time_base.numerator
         return self._index.start + max(0, int(ticks + 1e-3 + ticks * 1e-15))
 
     def _seconds(self, time: int) -> float:

@@ -357,7 +357,7 @@ def test_a_page_that_cannot_be_written_leaves_the_old_one(tmp_path):
 def test_a_place_where_no_page_can_be_is_named(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(ConfigError, match="choose a folder that you may write to"):
-        report.write([record("a.mp4")], tmp_path / "file" / "report.html", pictures=False)
+        report.write([record()], tmp_path / "file" / "report.html", pictures=False)
 
 
 @pytest.mark.parametrize("line", [b"\xff\n", b"[" * 100_000])

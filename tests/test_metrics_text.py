@@ -145,15 +145,6 @@ def test_class_recall_weighs_classes_alike_and_ignores_absent_ones():
     assert anticipation.top_k([[]], ["a"]).accuracy.value == 0.0
 
 
-def test_guesses_from_scores():
-    scores = np.array([[0.1, 0.6, 0.3], [0.5, 0.5, 0.0]])
-    assert anticipation.guesses_from_scores(scores, k=2) == [[1, 2], [0, 1]]
-    actions = anticipation.actions_from_scores(np.array([[0.9, 0.1]]), np.array([[0.2, 0.8]]), k=3)
-    assert actions == [[(0, 1), (0, 0), (1, 1)]]
-    with pytest.raises(ValueError, match="softmax"):
-        anticipation.actions_from_scores(np.array([[-1.0]]), np.array([[1.0]]))
-
-
 @given(st.lists(st.tuples(st.booleans(), st.integers(0, 6)), min_size=1, max_size=40))
 @settings(max_examples=20, deadline=None)
 def test_the_interval_of_class_recall(items):

@@ -435,12 +435,16 @@ def test_failed_records_give_no_cues_and_an_empty_file_is_valid():
 
 def test_csv_has_one_row_a_record():
     failed = error_record(VideoError("cannot be read"), id="b", path="b.mp4", question=Question("Who?"))
-    rows = list(csv.DictReader(io.StringIO(csv_table([record(), failed]))))
+    bare = Record(
+        "c", {}, Question("Where?"), Answer("there", evidence=Evidence(boxes=(Box(1.0, 0.0, 0.0, 1.0, 1.0),)))
+    )
+    rows = list(csv.DictReader(io.StringIO(csv_table([record(), failed, bare]))))
     assert list(rows[0]) == list(COLUMNS)
     assert rows[0]["frames_seconds"] == "1.000; 2.500; 7.000"
     assert rows[0]["spans_seconds"] == "2.000-3.000"
     assert rows[0]["boxes"] == "2.500 0.1000 0.2000 0.5000 0.6000 dog"
     assert rows[1]["error"] == "cannot be read"
+    assert rows[2]["boxes"] == "1.000 0.0000 0.0000 1.0000 1.0000"
 
 
 @pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t=", "\r=", "＝", " ="])

@@ -1,6 +1,5 @@
 """Sampling conventions, looking at evidence, drawing."""
 
-import base64
 import doctest
 import io
 import json
@@ -138,8 +137,5 @@ def test_sheet_and_encodings() -> None:
     assert sheet.size == (2 * 84 + 4, 3 * 49 + 4)
     for kind in ("JPEG", "PNG", "WEBP"):
         assert Image.open(io.BytesIO(draw.encoded(sheet, kind=kind))).size == sheet.size
-    head, _, data = draw.data_url(sheet).partition(",")
-    assert head == "data:image/jpeg;base64"
-    assert base64.b64decode(data)[:3] == b"\xff\xd8\xff"
     with pytest.raises(ValueError, match="columns=0"):
         draw.contact_sheet(grey(), columns=0)

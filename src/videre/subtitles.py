@@ -134,9 +134,7 @@ def _row(record: Record) -> list[JSON]:
         answer.confidence if answer else None,
         "; ".join(f"{seconds:.3f}" for seconds in evidence.seconds),
         "; ".join(f"{span.start_seconds:.3f}-{span.end_seconds:.3f}" for span in evidence.spans),
-        "; ".join(
-            f"{b.seconds:.3f} {b.x0:.4f} {b.y0:.4f} {b.x1:.4f} {b.y1:.4f} {b.label or ''}" for b in evidence.boxes
-        ),
+        "; ".join(_corners(box) for box in evidence.boxes),
         "; ".join(answer.notes) if answer else None,
         (record.error or {}).get("message") if record.error else None,
     ]

@@ -5,7 +5,7 @@ from collections.abc import Collection, Hashable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from jaxtyping import Bool, Float, Int64
+from jaxtyping import Bool, Int64
 
 from videre.metrics.choice import shares
 from videre.metrics.interval import Share, resampled
@@ -77,26 +77,3 @@ def top_k(
     found = np.array([marks[i] for i in kept], dtype=bool)
     of = np.array([places[names[i]] for i in kept], dtype=np.int64)
     return Anticipation(Share(sum(marks), len(marks)), recall, len(by_class), found, of)
-
-
-def guesses_from_scores(scores: Float[np.ndarray, "N C"], *, k: int = 5) -> list[list[int]]:
-    """The k best classes of each item, best first; of equal ones the lower index first.
-
-    >>> guesses_from_scores(np.array([[0.1, 0.7, 0.2]]), k=2)
-    [[1, 2]]
-    """
-    return [[int(index) for index in row] for row in np.argsort(-scores, axis=1, kind="stable")[:, :k]]
-
-
-def actions_from_scores(
-    verbs: Float[np.ndarray, "N V"], nouns: Float[np.ndarray, "N O"], *, k: int = 5
-) -> list[list[tuple[int, int]]]:
-    """The k best (verb, noun) pairs of each item from probabilities of verbs and nouns, by their product.
-
-    Source: EPIC-Kitchens-100: actions from separate verb and noun heads.
-    """
-    if (verbs < 0).any() or (nouns < 0).any():
-        raise ValueError("probabilities are at least 0: take a softmax of scores first")
-    product = verbs[:, :, None] * nouns[:, None, :]
-    best = guesses_from_scores(product.reshape(len(product), -1), k=k)
-    return [[divmod(index, nouns.shape[1]) for index in row] for row in best]

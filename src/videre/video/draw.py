@@ -1,6 +1,5 @@
 """Pictures for people: thumbnails with time marks and boxes, and contact sheets."""
 
-import base64
 import io
 import math
 from collections.abc import Sequence
@@ -83,11 +82,6 @@ def encoded(image: Image.Image, *, kind: str = "JPEG", quality: int = 85) -> byt
     data = io.BytesIO()
     image.save(data, kind, **({} if kind == "PNG" else {"quality": quality}))
     return data.getvalue()
-
-
-def data_url(image: Image.Image, *, kind: str = "JPEG", quality: int = 85) -> str:
-    """A picture as a URL that holds it, for pages that must open offline and for servers."""
-    return f"data:image/{kind.lower()};base64,{base64.b64encode(encoded(image, kind=kind, quality=quality)).decode()}"
 
 
 def _draw_box(pen: ImageDraw.ImageDraw, size: tuple[int, int], box: Box, colour: str) -> None:

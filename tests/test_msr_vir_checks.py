@@ -37,12 +37,12 @@ from videre.methods.msr_vir.policy import Policy, json_schema, read
 from videre.methods.msr_vir.reasoner import Reasoner
 from videre.methods.msr_vir.rules import parse as by_rules
 from videre.methods.msr_vir.scan import Scan
-from videre.methods.msr_vir.show import Showing, show
+from videre.methods.msr_vir.show import Showing, close_ups, show
 from videre.models import endpoint
 from videre.models.fake import FakeMLLM
 from videre.record import Record, video_facts
 from videre.report import page
-from videre.types import Answer, Question, Span
+from videre.types import Answer, Box, Question, Span
 from videre.video.open import open_video
 
 from test_msr_vir_replay import ASKED, Brightest, Colours, reasoner  # isort: skip
@@ -131,6 +131,18 @@ def test_the_frames_of_a_span_are_those_of_equation_10_and_crops_hold_their_pixe
     cut = whole.pixels[:, :, 0:64, 48:144]
     assert close.shape == whole.pixels.shape
     assert np.abs(close[:, :, ::2, ::2].astype(int) - cut).mean() < 12
+
+
+@pytest.mark.parametrize(("margin", "corners"), [(0.0, (0.4, 0.5, 0.6, 0.9)), (0.5, (0.3, 0.3, 0.7, 1.0))])
+def test_a_close_up_shows_its_margin_around_the_box_and_never_more_than_the_frame(tmp_path, margin, corners):
+    box = Box(1.0, 0.4, 0.5, 0.6, 0.9, "ball")
+    x0, y0, x1, y1 = corners
+    with open_video(make_video(tmp_path / "numbers.mp4", 20, fps=10)) as video:
+        like = video.at([1.0])
+        (close,) = close_ups(video, [box], like=like, margin=margin)
+        (wide,) = close_ups(video, [Box(1.0, x0, y0, x1, y1)], like=like)
+    assert (close.pixels == wide.pixels).all()
+    assert close.pixels.shape == like.pixels.shape
 
 
 def test_by_default_no_frame_of_a_span_lies_outside_of_it(tmp_path):

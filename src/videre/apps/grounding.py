@@ -27,6 +27,7 @@ def selector(
     k: int = 8,
     overview: int | None = None,
     close_ups: bool = True,
+    margin: float = 0.0,
     guide: bool = True,
     equal: bool = False,
     track: bool = False,
@@ -51,6 +52,7 @@ def selector(
         k: moments of the key moment that are shown.
         overview: frames of the whole video beside it; None takes the profile's.
         close_ups: show the places that were found as crops.
+        margin: what a close-up shows around a box, on each side, as a share of the box.
         guide: explain the parts in the prompt.
         equal: show as many frames evenly over the video instead: the baseline of equal frames.
         track: choose the boxes of an object over all moments together, as those of one thing.
@@ -80,7 +82,7 @@ def selector(
         raise ConfigError("by=answer takes first=MODEL, which gives the first answer; nothing else does")
     answers = grounders.seeing(first) if first else None
     seen = wanted.overview if overview is None else overview
-    how = Showing(overview=seen, close_ups=close_ups, guide=guide, equal=equal)
+    how = Showing(overview=seen, close_ups=close_ups, margin=margin, guide=guide, equal=equal)
     return Reasoner(
         *found,
         writer=grounders.writer(parser, wanted, held=held),

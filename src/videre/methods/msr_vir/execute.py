@@ -14,7 +14,7 @@ from videre.methods.msr_vir import operators as ops
 from videre.methods.msr_vir import tracking
 from videre.methods.msr_vir.modules import Seen, SpatialGrounder, TemporalGrounder
 from videre.methods.msr_vir.paper import exported
-from videre.methods.msr_vir.policy import Policy, in_words
+from videre.methods.msr_vir.policy import Policy, in_words, plan_in_words
 from videre.methods.msr_vir.profile import DEFAULT, Profile
 from videre.types import JSON, Box, Evidence, Frames, Span, Step, Video
 
@@ -108,8 +108,7 @@ def moments_of(window: Span, count: int, video: Video, profile: Profile) -> tupl
 def _setup(policy: Policy, run: Run, question: str, frames: int) -> Step:
     modules = {"temporal": dict(run.grounder.card), "spatial": dict(run.detector.card) if run.detector else None}
     asked = {"question": question, "frames": frames, "profile": asdict(run.profile), "modules": modules}
-    words = "; ".join([in_words(policy.temporal), *(in_words(node) for node in policy.spatial)])
-    return Step("policy", {"id": policy.id, "words": words, **asked}, policy.model_dump(mode="json"))
+    return Step("policy", {"id": policy.id, "words": plan_in_words(policy), **asked}, policy.model_dump(mode="json"))
 
 
 def _root(run: Run, policy: Policy, question: str) -> Span:

@@ -219,6 +219,11 @@ def in_words(node: Node) -> str:
     raise TypeError(f"no operator: {node!r}")
 
 
+def plan_in_words(policy: Policy) -> str:
+    """What a policy looks for, when and then where."""
+    return "; ".join(map(in_words, (policy.temporal, *policy.spatial)))
+
+
 def _check_depth(data: Mapping[str, JSON]) -> None:
     most = DEEPEST + ("temporal_localizer" in data or "spatial_localizer" in data)  # The roots of the paper count none.
     stack: list[tuple[JSON, int, str]] = [(data, 0, "root")]

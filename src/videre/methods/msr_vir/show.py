@@ -5,7 +5,7 @@ today have no door for the latter; the parts are told apart by words in place of
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 from PIL import Image
@@ -29,6 +29,7 @@ class Showing:
         overview: frames of the whole video; 0 leaves it out.
         overview_px: their longer side, at most.
         close_ups: whether the places that were found are shown as crops.
+        margin: what a close-up shows around a box, on each side, as a share of the box; 0 is the paper's.
         guide: whether the parts are explained in the prompt.
         equal: in place of all this, as many frames evenly over the video: the baseline of equal frames.
         size_px: the longer side of the other frames, at most.
@@ -37,6 +38,7 @@ class Showing:
     overview: int = 4
     overview_px: int = 224
     close_ups: bool = True
+    margin: float = 0.0
     guide: bool = True
     equal: bool = False
     size_px: int | None = None
@@ -46,14 +48,18 @@ def show(video: Video, evidence: Evidence, question: Question, *, how: Showing) 
     """The parts that the model is shown, and the question as it is asked."""
     moment = look(video, evidence, size_px=how.size_px, label=_moment_label(video, evidence))
     before = _overview(video, how) if how.overview else ()
-    crops = close_ups(video, evidence.boxes, like=moment) if how.close_ups and evidence.boxes else ()
+    crops = close_ups(video, evidence.boxes, like=moment, margin=how.margin) if how.close_ups and evidence.boxes else ()
     chunks, asked, main = (*before, moment, *crops), question, len(before)
     if how.equal:
         chunks, main = (_evenly(video, sum(map(len, chunks)), how),), 0
     elif how.guide:
-        text = GUIDE.replace("{plan}", _plan(evidence)).replace("{question}", question.text)
-        asked = Question(text, question.options)
+        asked = Question(guided(question.text, _plan(evidence)), question.options)
     return Shown(chunks, asked, main, {"showing": asdict(how), "shown": [told(chunk) for chunk in chunks]})
+
+
+def guided(question: str, plan: str) -> str:
+    """A question behind the prompt that explains the parts."""
+    return GUIDE.replace("{plan}", plan).replace("{question}", question)
 
 
 def told(chunk: Frames) -> dict[str, JSON]:
@@ -62,16 +68,24 @@ def told(chunk: Frames) -> dict[str, JSON]:
     return {"label": chunk.label, "seconds": chunk.seconds.tolist(), "px": size, "sha256": chunk.sha256()}
 
 
-def close_ups(video: Video, boxes: Sequence[Box], *, like: Frames) -> tuple[Frames, ...]:
+def close_ups(video: Video, boxes: Sequence[Box], *, like: Frames, margin: float = 0.0) -> tuple[Frames, ...]:
     """The boxes cut out of the full frames, each brought to the size of a whole frame, in one part.
 
     Source: the module SpatialTruncate. Differs: a frame without a box gives no close-up, in place of the whole frame.
     """
     frames = video.at([box.seconds for box in boxes])
-    crops = [_crop(frames, box, like) for box in boxes]
+    crops = [_crop(frames, wider(box, margin), like) for box in boxes]
     label = f"Close-up of {boxes[0].label or 'the place'} in the key moment"
     seconds = np.array([box.seconds for box in boxes], np.float64)
     return (Frames(np.stack(crops), seconds, label),)
+
+
+def wider(box: Box, margin: float) -> Box:
+    """The box with so much of its own size added on each side, inside the frame."""
+    x, y = margin * (box.x1 - box.x0), margin * (box.y1 - box.y0)
+    return replace(
+        box, x0=max(0.0, box.x0 - x), y0=max(0.0, box.y0 - y), x1=min(1.0, box.x1 + x), y1=min(1.0, box.y1 + y)
+    )
 
 
 def corners_px(box: Box, *, width_px: int, height_px: int) -> tuple[int, int, int, int]:

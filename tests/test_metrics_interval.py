@@ -1,6 +1,7 @@
 """Shares, Wilson and bootstrap intervals, paired comparison."""
 
 import math
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -98,3 +99,15 @@ def test_draws_without_a_number_are_left_out():
     assert middle(np.array([np.nan, 2.0, 2.0])) == (2.0, 2.0)
     assert np.isnan(middle(np.array([np.nan]))).all()
     assert np.isnan(resampled(lambda drawn: 1.0, 0)).all()
+
+
+def test_draws_of_many_items_are_held_in_parts_and_are_the_same():
+    values = np.random.default_rng(1).random(50_000)
+    tracemalloc.start()
+    found = bootstrap(values, resamples=300)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 150e6, "300 draws at once would take 240 MB and more"
+    draws = np.random.default_rng(0)
+    means = np.array([values[draws.integers(50_000, size=50_000)].mean() for _ in range(300)])
+    assert found == pytest.approx(middle(means), abs=1e-12)

@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Float64
 
 from videre.errors import ConfigError, DataError
-from videre.metrics.interval import bootstrap, middle
+from videre.metrics.interval import bootstrap, middle, pieces
 
 _CONTRACTION = re.compile(r"(?i)(n't|'(?:s|re|ve|ll|d|m))(?=$|\W)")
 _TOKEN = re.compile(r"(?i)n't(?!\w)|'(?:s|re|ve|ll|d|m)(?!\w)|[^\W_]+(?:[-'.,/&_][^\W_]+)*|[$%&#@+=/*<>()\[\]{}]")
@@ -68,7 +68,7 @@ def captions(
     said, true = (_java_tokens(said), _java_tokens(true)) if java else (_plain_tokens(said), _plain_tokens(true))
     counts = _bleu_counts(said, true)
     bleu = {f"BLEU-{n}": value for n, value in enumerate(bleu_of(counts.sum(axis=0)[None])[0], 1)}
-    drawn = bleu_of(_draws(len(counts)) @ counts)
+    drawn = bleu_of(_drawn_sums(counts))
     intervals = {name: middle(drawn[:, n]) for n, name in enumerate(bleu)}
     scores = {name: float(value) for name, value in bleu.items()}
     for name, module in (("ROUGE-L", "rouge.rouge:Rouge"), ("CIDEr", "cider.cider:Cider")):
@@ -107,7 +107,7 @@ def _meteor(said: Mapping[str, Sequence[str]], true: Mapping[str, Sequence[str]]
     scorer = _scorer("meteor.meteor:Meteor")
     rows = [[float(n) for n in scorer._stat(said[item][0], list(texts)).split()] for item, texts in true.items()]
     counts = np.array(rows, dtype=np.float64)
-    sums = np.concatenate([counts.sum(axis=0)[None], _draws(len(counts)) @ counts])
+    sums = np.concatenate([counts.sum(axis=0)[None], _drawn_sums(counts)])
     line = "".join(f" ||| {' '.join(map(str, row))}" for row in sums)
     with scorer.meteor_p as program:
         program.stdin.write(f"EVAL{line}\n".encode())
@@ -117,10 +117,11 @@ def _meteor(said: Mapping[str, Sequence[str]], true: Mapping[str, Sequence[str]]
     return values[0], middle(np.array(values[1:-1]))
 
 
-def _draws(count: int, *, resamples: int = 1000) -> Float64[np.ndarray, "R N"]:
-    """How often each item comes in each draw."""
-    drawn = np.random.default_rng(0).multinomial(count, np.full(count, 1 / count), size=resamples)
-    return drawn.astype(np.float64)
+def _drawn_sums(counts: Float64[np.ndarray, "N C"], *, resamples: int = 1000) -> Float64[np.ndarray, "R C"]:
+    """The counts of all items summed over each draw of them."""
+    rng, n = np.random.default_rng(0), len(counts)
+    sizes = pieces(resamples, of=n)
+    return np.concatenate([rng.multinomial(n, np.full(n, 1 / n), size=size) @ counts for size in sizes])
 
 
 def split(caption: str) -> list[str]:

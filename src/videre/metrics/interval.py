@@ -1,12 +1,15 @@
 """How sure a score is: Wilson intervals of shares, bootstrap intervals of what else there is, two systems in pairs."""
 
 import math
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 
 import numpy as np
 from jaxtyping import Float64, Int64
+
+DRAWN_AT_ONCE = 1 << 22
+"""Items that a bootstrap holds in memory: of a hundred thousand, a thousand draws at once would take gigabytes."""
 
 
 @dataclass(frozen=True)
@@ -103,8 +106,21 @@ def bootstrap(
     sums, sizes = _group_sums(values, groups)
     if len(sums) == 0:
         return math.nan, math.nan
-    draws = np.random.default_rng(seed).integers(len(sums), size=(resamples, len(sums)))
-    return middle(sums[draws].sum(axis=1) / sizes[draws].sum(axis=1), confidence=confidence)
+    rng, drawn = np.random.default_rng(seed), []
+    for count in pieces(resamples, of=len(sums)):
+        draws = rng.integers(len(sums), size=(count, len(sums)))
+        drawn.append(sums[draws].sum(axis=1) / sizes[draws].sum(axis=1))
+    return middle(np.concatenate(drawn), confidence=confidence)
+
+
+def pieces(resamples: int, *, of: int) -> Iterator[int]:
+    """So many draws of `of` items in parts, each of which fits into memory.
+
+    >>> list(pieces(1000, of=10_000))
+    [419, 419, 162]
+    """
+    most = max(1, DRAWN_AT_ONCE // max(1, of))
+    return (min(most, resamples - start) for start in range(0, resamples, most))
 
 
 def resampled(

@@ -115,6 +115,12 @@ class TestRun:
         run = ran(samples, {"x?": "A dog.", "y?": "cat"}, folder, tmp_path)
         assert evaluate.matched(run).micro == 0.5
 
+    def test_one_text_under_two_letters_is_right_by_either(self, folder, tmp_path):
+        asked = [Question(f"q{i}?", ("red", "blue", "green", "blue")) for i in range(3)]
+        samples = [sample(str(i), question=question, answer="blue") for i, question in enumerate(asked)]
+        run = ran(samples, {"q0?": "B", "q1?": "D", "q2?": "C"}, folder, tmp_path)
+        assert evaluate.accuracy(run).overall.right == 2
+
 
 class TestGrounding:
     def test_the_first_span_is_scored_strictly(self, folder, tmp_path):

@@ -37,8 +37,11 @@ class Run:
         return record.answer if record else None
 
     def chosen(self) -> list[int | None]:
-        """The option of each sample's answer; None where there is no answer, or it names none."""
-        return [answer.option if (answer := self.answer(sample)) else None for sample in self.samples]
+        """The option of each sample's answer, the first of equal ones; None where there is no answer, or it names none.
+
+        Some published rows list one text twice, and their true option is told by its text.
+        """
+        return [_first(answer.option, sample) if (answer := self.answer(sample)) else None for sample in self.samples]
 
     def replies(self) -> list[str | None]:
         """The text of each sample's answer; None where there is none."""
@@ -91,6 +94,11 @@ def records(folder: str | Path) -> dict[str, Record]:
         DataError: the folder is not a run, or a line of it is damaged.
     """
     return {row["id"]: from_row(row) for row in jobs.rows(folder)}
+
+
+def _first(option: int | None, sample: Sample) -> int | None:
+    options = sample.question.options
+    return options.index(options[option]) if option is not None and 0 <= option < len(options) else option
 
 
 def _item(sample: Sample, manifest: Mapping[str, JSON], videos: Callable[[Sample], Path]) -> jobs.Item:

@@ -114,7 +114,12 @@ def test_a_refusal_has_its_own_code(model):
         (["ask", "a.mp4", "why?", "-f", "pdf"], 2, "no format 'pdf'"),
         (["ask", "a.mp4", "why?", "-m", "http://127.0.0.1:9/v1"], 2, "name the server's model"),
         (["ask", "a.mp4", "why?", "-m", "./no-such-folder/"], 5, "no-such-folder"),
-        (["repot"], 2, "No such command"),
+        (["ask", "a.mp4", "why?", "--select", "uniform:kk=3"], 2, "no setting 'kk'; did you mean 'k'?"),
+        (["ask", "-", "-O", "a", "-O", "b"], 2, "leave -O out"),
+        (["ask", "a.mp4", __file__], 2, "the question comes last"),
+        (["repot"], 2, "No such command 'repot'. Did you mean 'report'?"),
+        (["report", __file__], 2, "line 1: not JSON; expected a line that `videre ask --json` wrote"),
+        (["world", "stories", "--seconds", "20", "--events", "3"], 2, "need 20.4 s, got 20 s"),
         (["report", "gone.jsonl"], 3, "gone.jsonl"),
     ],
 )
@@ -161,6 +166,39 @@ def test_a_folder_holds_log_records_page_and_cues_and_a_second_run_decodes_nothi
     changed = videre(*arguments, "-k", 3)
     assert changed.returncode == 2
     assert "frames" in changed.stderr
+
+
+def test_a_folder_keeps_the_answer_to_its_question(model, tmp_path, clip):
+    out = tmp_path / "run"
+    assert videre("ask", clip, "first?", "-m", model, "-o", out, "-f", "").returncode == 0
+    other = videre("ask", clip, "second?", "-m", model, "-o", out, "-f", "")
+    assert other.returncode == 2
+    assert "another question under clip.mp4" in other.stderr
+    assert "FIRST?" in videre("ask", clip, "first?", "-m", model, "-o", out, "-f", "").stdout
+    forced = videre("ask", clip, "first?", "-m", model, "-o", out, "-f", "", "-k", 3, "--force")
+    assert "seen    3 frames" in forced.stdout, forced.stderr
+
+
+def test_names_from_strangers_are_shown_and_written_and_never_obeyed(model, tmp_path, clip):
+    odd = tmp_path / "red\x1b[31m\nline.mp4"
+    odd.write_bytes(clip.read_bytes())
+    row = json.dumps({"video": str(odd), "question": "lone \ud800?", "id": "\ud800 =1+1"})
+    done = videre("ask", "-", "-m", model, "-o", tmp_path / "run", "-f", "jsonl,html,vtt,srt,csv", stdin=row)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("\\ud800 =1+1  lone \\ud800?")
+    alone = videre("ask", odd, "what?", "-m", model)
+    assert "red\\x1b[31m\\nline.mp4  what?" in alone.stdout
+
+
+def test_an_answer_in_the_words_of_its_option_is_told_once(model, clip):
+    done = videre("ask", clip, "what?", "-O", "What?", "-O", "no", "-m", model)
+    assert "answer  WHAT?\n" in done.stdout
+
+
+def test_track_is_chosen(model, tmp_path, clip):
+    done = videre("ask", clip, "what?", "-m", model, "--track", 1)
+    assert done.returncode == 2
+    assert "no video track 1; choose one of 0..0" in done.stderr
 
 
 def test_report_reads_what_ask_printed(model, tmp_path, clip):

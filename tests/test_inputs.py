@@ -42,19 +42,55 @@ def test_a_question_that_is_none_is_refused(text):
         ('{"video": "a.mp4", "question": "why?",}', "not JSON"),
         ('["a.mp4", "why?"]', "expected an object"),
         ('{"video": "a.mp4", "quest', "not JSON"),
+        ('{"id": ' + "1" * 5000 + "}", "no JSON that can be read"),
+        ("[" * 100_000, "no JSON that can be read"),
     ],
 )
 def test_a_bad_row_is_its_own_error_and_the_rest_goes_on(line, reason):
     good = '{"video": "b.mp4", "question": "when?"}'
-    made = list(rows(io.StringIO(f"\ufeff{good}\r\n\r\n{line}\n{good.replace('b.', 'c.')}\n")))
+    made = list(rows(io.BytesIO(f"\ufeff{good}\r\n\r\n{line}\n{good.replace('b.', 'c.')}\n".encode())))
     assert [getattr(task, "path", None) for task in made] == ["b.mp4", None, "c.mp4"]
     assert isinstance(made[1], DataError)
     assert "line 3" in str(made[1])
     assert reason in str(made[1])
 
 
+def test_one_video_that_is_named_twice_is_asked_about_once(tmp_path):
+    (tmp_path / "x.mp4").touch()
+    assert len(tasks([str(tmp_path / "x.mp4"), str(tmp_path / "*.mp4")], "why?")) == 1
+
+
+def test_more_options_than_letters_are_refused():
+    with pytest.raises(DataError, match="has 27 options; at most 26"):
+        tasks(["a.mp4"], "which?", [str(n) for n in range(27)])
+
+
+def test_an_empty_id_is_none():
+    lines = b'{"id": "", "video": "b.mp4", "question": "?"}\n{"id": null, "video": "b.mp4", "question": "?"}'
+    assert [task.id for task in rows(io.BytesIO(lines))] == ["row-1", "row-2"]
+
+
 def test_an_id_given_twice_is_refused():
-    line = '{"id": "q1", "video": "b.mp4", "question": "when?"}\n'
-    made = list(rows(io.StringIO(line * 2)))
+    line = b'{"id": "q1", "video": "b.mp4", "question": "when?"}\n'
+    made = list(rows(io.BytesIO(line * 2)))
     assert made[0].id == "q1"
     assert "line 2: the id 'q1' is given twice" in str(made[1])
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        (b'{"video": "a.mp4", "question": "caf\xe9?"}', "line 1: not UTF-8"),
+        (b'{"video": "", "question": "why?"}', "'video' is empty"),
+        (b'{"video": "a.mp4", "question": "why?", "id": NaN}', "'id' is text or a whole number, got nan"),
+        (b'{"video": "a.mp4", "question": " "}', "line 1: the question is empty"),
+    ],
+)
+def test_a_row_that_names_nothing_is_refused(line, reason):
+    (made,) = rows(io.BytesIO(line))
+    assert reason in str(made)
+
+
+def test_an_id_may_be_a_whole_number():
+    (made,) = rows(io.BytesIO(b'{"video": "a.mp4", "question": "why?", "id": 0}'))
+    assert made.id == "0"

@@ -87,7 +87,9 @@ def test_values_of_other_types_are_refused_in_words(other):
         from_row({**to_row(FULL), **other})
 
 
-@pytest.mark.parametrize("row", [{}, {"id": "1"}])
-def test_other_rows_are_refused_in_words(row):
-    with pytest.raises(DataError, match="not an evidence record"):
+@pytest.mark.parametrize(
+    ("row", "reason"), [({}, "no 'question'"), ({"question": "why?"}, "'question' is of type str; expected")]
+)
+def test_other_rows_are_refused_in_words(row, reason):
+    with pytest.raises(DataError, match=f"not an evidence record: {reason}"):
         from_row(row)

@@ -169,7 +169,7 @@ def test_18_still_images_and_moving_ones(folder: Path) -> None:
     image = Image.new("RGB", (64, 48), "red")
     for kind in ("jpeg", "png", "bmp", "webp", "tiff"):
         image.save(folder / f"image.{kind}.mp4", kind)
-        expect(folder / f"image.{kind}.mp4", "still_image", 3, "use --image")
+        expect(folder / f"image.{kind}.mp4", "still_image", 3, "not a video")
     others = [Image.new("RGB", (64, 48), colour) for colour in ("green", "blue")]
     for kind in ("gif", "png", "webp"):
         image.save(folder / f"moving.{kind}", kind, save_all=True, append_images=others, duration=100, loop=0)

@@ -97,11 +97,12 @@ def from_row(row: Mapping[str, JSON]) -> Record:
         DataError: the row is not an evidence record; the message names the key that is missing or of another type.
     """
     try:
-        asked, error = row["question"], dict(row.get("error") or {}) or None
+        asked, error = _of(row, "question", Mapping), dict(row.get("error") or {}) or None
         question = Question(_of(asked, "text", str), tuple(map(str, asked["options"])))
         return Record(str(row["id"]), dict(row["video"]), question, None if error else _answer(row), error)
     except (KeyError, TypeError, ValueError) as error:
-        raise DataError(f"not an evidence record: {error!r}; expected a line that `videre ask --json` wrote") from error
+        reason = f"no {error}" if isinstance(error, KeyError) else str(error)
+        raise DataError(f"not an evidence record: {reason}; expected a line that `videre ask --json` wrote") from error
 
 
 def dumps(row: Mapping[str, JSON]) -> str:

@@ -8,6 +8,7 @@ import click
 
 from videre import errors
 from videre.apps import naming
+from videre.apps.catalog import MODELS, SELECTORS
 from videre.apps.inputs import Task
 from videre.errors import DataError, VidereError
 from videre.record import Record, error_record
@@ -37,10 +38,15 @@ _OPTIONS = (
         "--model",
         default="builtin",
         show_default=True,
-        help="builtin, a hub id, a folder, http://HOST/v1#NAME, or FILE.py:FUNCTION.",
+        help="builtin, a hub id, a folder, http://HOST/v1#NAME, or FILE.py:FUNCTION; a method's model as "
+        f"METHOD:FOLDER ({', '.join(sorted(MODELS))}).",
     ),
     click.option(
-        "-s", "--select", default="uniform", show_default=True, help="NAME, NAME:key=value, or FILE.py:FUNCTION."
+        "-s",
+        "--select",
+        default="uniform",
+        show_default=True,
+        help=f"NAME:key=value,... ({', '.join(sorted(SELECTORS))}), a trained selector's folder, or FILE.py:FUNCTION.",
     ),
     click.option(
         "-k", "--frames", type=click.IntRange(1, 36_000), default=8, show_default=True, help="Frames to show."
@@ -80,24 +86,24 @@ def load(settings: Settings, *, at_once: int = 8) -> tuple[Answerer, Selector]:
     return naming.model(settings.model, at_once=at_once, **loader, trust_remote_code=remote), select
 
 
-def answerer(model: Answerer, select: Selector, settings: Settings, *, blind: bool = False) -> Work:
+def answerer(model: Answerer, select: Selector, settings: Settings, *, track: int | None = None) -> Work:
     """A function from a task to its record; the video is read in a process of its own, under limits.
 
     Args:
         model: who answers.
         select: which moments are shown.
         settings: size of the frames and seed.
-        blind: show grey frames in place of the video's, for a baseline.
+        track: which moving-picture track; None takes the file's own choice.
     """
-    from videre.ask import Blind, ask
+    from videre.ask import ask
     from videre.video.open import open_video
 
     def work(task: Task) -> Record:
-        with open_video(task.path, isolate=True) as video:
+        with open_video(task.path, isolate=True, track=track) as video:
             return ask(
                 video,
                 task.question,
-                model=Blind(model) if blind else model,
+                model=model,
                 select=select,
                 size_px=settings.size_px,
                 seed=settings.seed,

@@ -1,5 +1,6 @@
 """`videre ask`: one question about many videos, or many questions from rows."""
 
+import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -32,7 +33,9 @@ from videre.record import Record
     show_default=True,
     help="Files in --out: jsonl, html, vtt, srt, csv.",
 )
-@click.option("--new-run", is_flag=True, help="Start --out afresh where its settings differ.")
+@click.option("--track", type=click.IntRange(0), help="Which moving-picture track, from 0; default: the file's own.")
+@click.option("--new-run", is_flag=True, help="Start a new folder beside --out.")
+@click.option("--force", is_flag=True, help="Go on in --out although its settings differ.")
 @click.option("--json", "as_json", is_flag=True, help="One evidence record a line on standard output.")
 @click.option("--dry-run", is_flag=True, help="Print frames, tokens and memory; load no model.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress and no notes on standard error.")
@@ -41,7 +44,9 @@ def command(
     options: tuple[str, ...],
     out: Path | None,
     formats: str,
+    track: int | None,
     new_run: bool,
+    force: bool,
     as_json: bool,
     dry_run: bool,
     quiet: bool,
@@ -49,8 +54,9 @@ def command(
 ) -> None:
     """Ask a question about one or more videos and see the evidence.
 
-    VIDEO is a file or a quoted pattern. `videre ask -` reads rows {"video", "question", "options"?, "id"?} from
-    standard input, one JSON object a line. Without --out nothing is written.
+    VIDEO is a file or a quoted pattern. `videre ask - < rows.jsonl` reads rows {"video", "question", "options"?, "id"?}
+    from standard input, one JSON object a line. Without --out nothing is written. The same command with the same --out
+    asks only what has no answer yet, and again what failed.
     """
     chosen = Settings(**settings)  # type: ignore[arg-type]
     asked = list(_asked(arguments, options))
@@ -58,27 +64,37 @@ def command(
     if dry_run:
         raise SystemExit(budget.show(asked, chosen, as_json=as_json))
     write = printing.as_json if as_json else printing.as_text
-    if out is not None:
-        raise SystemExit(
-            outputs.into_folder(asked, chosen, out, formats=wanted, new_run=new_run, write=write, quiet=quiet)
-        )
-    raise SystemExit(_to_stdout(asked, chosen, write=write, quiet=quiet))
+    if out is None:
+        raise SystemExit(_to_stdout(asked, chosen, track=track, write=write, quiet=quiet))
+    how = {"track": track, "formats": wanted, "new_run": new_run, "force": force, "write": write, "quiet": quiet}
+    raise SystemExit(outputs.into_folder(asked, chosen, out, **how))  # type: ignore[arg-type]
 
 
 def _asked(arguments: tuple[str, ...], options: tuple[str, ...]) -> Iterator[Task | DataError]:
     if arguments == ("-",):
-        return rows(sys.stdin)
+        if options:
+            raise click.UsageError("rows on standard input bring their own options: leave -O out")
+        return rows(sys.stdin.buffer)
     if len(arguments) < 2:
         raise click.UsageError("give a video and a question: videre ask clip.mp4 'what happens?'")
-    return iter(tasks(arguments[:-1], arguments[-1], options))
+    *videos, question = arguments
+    if Path(question).suffix and os.path.isfile(question):
+        raise click.UsageError(f"{question} is a file: the question comes last, after the videos")
+    return iter(tasks(videos, question, options))
 
 
 def _to_stdout(
-    asked: list[Task | DataError], settings: Settings, *, write: Callable[[Record], str], quiet: bool
+    asked: list[Task | DataError],
+    settings: Settings,
+    *,
+    track: int | None,
+    write: Callable[[Record], str],
+    quiet: bool,
 ) -> int:
     model, select = load(settings)
+    work = answerer(model, select, settings, track=track)
     done: list[Record] = []
-    for record in progress(answered(asked, answerer(model, select, settings)), len(asked), quiet=quiet):
+    for record in progress(answered(asked, work), len(asked), quiet=quiet):
         click.echo(write(record))
         noted(record, quiet=quiet)
         done.append(record)

@@ -4,6 +4,7 @@ import importlib.util
 from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from importlib import import_module
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ def model(name: str, *, at_once: int = 8, **settings: JSON) -> Answerer:
     if name == "builtin":
         from videre.models import builtin
 
-        return builtin.load()
+        return builtin.load(**{name: value for name, value in given.items() if name in ("device", "dtype")})
     if is_server(name):
         return _endpoint(name, at_once)
     prefix, _, rest = name.partition(":")
@@ -80,8 +81,10 @@ def selector(text: str, *, k: int | None = None) -> Selector:
     settings = _settings(rest, text)
     if k is not None:
         settings.setdefault("k", k)
+    make = _load(SELECTORS[name])
     try:
-        select = _load(SELECTORS[name])(**settings)
+        _check_settings(make, settings)
+        select = make(**settings)
     except (TypeError, ValueError) as error:
         raise ConfigError(f"selector {text!r}: {error}") from error
     select.name = ",".join([name, *(f"{key}={value}" for key, value in settings.items())]).replace(",", ":", 1)
@@ -179,6 +182,16 @@ def _settings(rest: str, text: str) -> dict[str, JSON]:
             raise ConfigError(f"selector {text!r}: settings are key=value, separated by commas; got {part!r}")
         settings[key.strip()] = _value(value.strip())
     return settings
+
+
+def _check_settings(make: Callable[..., Any], settings: Mapping[str, JSON]) -> None:
+    """Raises `TypeError` with the nearest name where the maker of a selector knows no such setting."""
+    known = signature(make).parameters
+    if any(each.kind is each.VAR_KEYWORD for each in known.values()):
+        return
+    for name in settings:
+        if name not in known:
+            raise TypeError(f"no setting {name!r}{_nearest(name, known)}")
 
 
 def _value(text: str) -> JSON:

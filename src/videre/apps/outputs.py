@@ -1,6 +1,7 @@
 """`-o DIR`: a resumable log of answers, and the files that are derived from it."""
 
-from collections.abc import Callable, Sequence
+import contextlib
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -36,24 +37,30 @@ def into_folder(
     settings: Settings,
     folder: Path,
     *,
+    track: int | None,
     formats: Sequence[str],
     new_run: bool,
+    force: bool,
     write: Callable[[Record], str],
     quiet: bool,
 ) -> int:
     """Answers what has no answer yet, prints every record, writes the files; returns the exit code."""
     model, select = load(settings)
-    work = answerer(model, select, settings)
-    card = dict(model.card)
-    items = [_item(task, settings, card) for task in asked]
+    work = answerer(model, select, settings, track=track)
+    given = asdict(settings) | ({} if track is None else {"track": track})
+    inputs = {"settings": given, "model": dict(model.card)}
+    items = [_item(task, inputs) for task in asked]
     folder = jobs.new_folder(folder) if new_run else folder
-    manifest = {"videre": __version__, "settings": asdict(settings), "model": card}
+    if not force:
+        _check_questions(folder, items)
+    manifest = {"videre": __version__, **inputs}
     outcome = jobs.run(
         items,
         lambda item: to_row(_worked(item, work)),
         folder=folder,
         manifest=manifest,
         retry_failed=True,
+        force=force,
         quiet=quiet or len(items) < 2,
     )
     wanted = {item.id for item in items}
@@ -79,11 +86,25 @@ def derive(records: Sequence[Record], folder: Path, formats: Sequence[str], *, e
         click.echo(f"wrote {path}", err=err)
 
 
-def _item(task: Task | DataError, settings: Settings, card: dict[str, JSON]) -> jobs.Item:
+def _item(task: Task | DataError, inputs: Mapping[str, JSON]) -> jobs.Item:
     if isinstance(task, DataError):
         return jobs.Item(jobs.key(error=str(task)), str(task).partition(":")[0], task)
-    inputs = {"video": jobs.file_key(task.path), "settings": asdict(settings), "model": card}
-    return jobs.Item(jobs.key(question=task.question, **inputs), task.id, task, task.path, task.question)
+    key = jobs.key(question=task.question, video=jobs.file_key(task.path), **inputs)
+    return jobs.Item(key, task.id, task, task.path, task.question)
+
+
+def _check_questions(folder: Path, items: Sequence[jobs.Item]) -> None:
+    """Raises `ConfigError` where the folder has, under the id of an item, the answer to another question."""
+    asked = {item.id: item.question.text for item in items if item.question is not None}
+    with contextlib.suppress(DataError):  # no run yet, or a damaged line, which the run itself will mend
+        for row in jobs.rows(folder):
+            told = row.get("question") or {}
+            if row["id"] in asked and told.get("text") != asked[row["id"]]:
+                raise ConfigError(
+                    f"{folder} has another question under {printing.printable(row['id'])}: give another folder, start "
+                    "a new run (--new-run) or put this question in its place (--force)",
+                    code="changed_inputs",
+                )
 
 
 def _worked(item: jobs.Item, work: Callable[[Task], Record]) -> Record:

@@ -13,7 +13,7 @@ def as_json(record: Record) -> str:
 
 def as_text(record: Record) -> str:
     """The record in a few lines: the answer first, then what it rests on."""
-    head = f"{click.style(record.id, bold=True)}  {printable(record.question.text)}"
+    head = f"{click.style(printable(record.id), bold=True)}  {printable(record.question.text)}"
     if record.answer is None:
         return f"{head}\n  {printable(str(record))}"
     return "\n".join([head, *(f"  {line}" for line in _lines(record.answer, record.question))])
@@ -41,7 +41,8 @@ def printable(text: str) -> str:
 
 def _lines(answer: Answer, question: Question) -> list[str]:
     evidence = answer.evidence
-    chosen = f" = {question.options[answer.option]}" if answer.option is not None else ""
+    option = question.options[answer.option] if answer.option is not None else answer.text
+    chosen = f" = {option}" if option.casefold() != answer.text.strip().casefold() else ""
     sure = f"  (confidence {answer.confidence:.2f})" if answer.confidence is not None else ""
     lines = [f"answer  {click.style(printable(answer.text + chosen), fg='green', bold=True)}{sure}"]
     if answer.rationale:

@@ -33,4 +33,4 @@ def noted(record: Record, *, quiet: bool = False) -> None:
         click.echo(f"videre: error: {printable(str(record.error['message']))}", err=True)
     elif not quiet and record.answer is not None:
         for note in (*record.video.get("notes", ()), *record.answer.notes):
-            click.echo(f"videre: note: {printable(str(note))}", err=True)
+            click.echo(f"videre: note: {printable(record.id)}: {printable(str(note))}", err=True)

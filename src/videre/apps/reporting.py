@@ -54,6 +54,11 @@ def _read(lines: Iterable[str], name: str) -> Iterator[Record]:
         if not line.strip():
             continue
         try:
-            yield from_row(json.loads(line))
-        except (ValueError, RecursionError, DataError) as error:
+            row = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            wanted = "expected a line that `videre ask --json` wrote"
+            raise DataError(f"{name}, line {number}: not JSON; {wanted}") from error
+        try:
+            yield from_row(row)
+        except DataError as error:
             raise DataError(f"{name}, line {number}: {error}") from error

@@ -41,7 +41,7 @@ def command(
     from videre.apps.inputs import checked_question
     from videre.video.open import open_video
 
-    asked = checked_question(question, (), "the question")
+    asked = checked_question(question, ())
     chosen = {text: naming.selector(text, k=frames) for text in selectors}
     with open_video(video) as opened:
         records = [_record(opened, asked, text, select) for text, select in chosen.items()]

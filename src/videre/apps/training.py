@@ -12,8 +12,8 @@ from videre.apps.catalog import TRAINERS
 from videre.errors import ConfigError
 
 
-@click.command("train")
-@click.argument("kind", type=click.Choice(sorted(TRAINERS)))
+@click.command("train", epilog=f"KIND is one of {', '.join(sorted(TRAINERS))}; recipes/ has recipes to begin from.")
+@click.argument("kind", type=click.Choice(sorted(TRAINERS)), metavar="KIND")
 @click.argument("recipe", type=click.Path(path_type=Path, dir_okay=False))
 @click.option("-o", "--out", type=click.Path(path_type=Path, file_okay=False), help="Default: runs/RECIPE.")
 @click.option("--set", "changes", multiple=True, metavar="KEY=VALUE", help="Change one value: --set fit.steps=100.")

@@ -204,7 +204,7 @@ def _as_text(head: bytes) -> str | None:
 
 
 def _still(name: str, what: str) -> VideoError:
-    return VideoError(f"{name}: a still image ({what}), not a video; use --image", code="still_image")
+    return VideoError(f"{name}: a still image ({what}), not a video; pass moving pictures", code="still_image")
 
 
 def audio_only(name: str, what: str = "audio only") -> VideoError:

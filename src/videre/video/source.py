@@ -173,7 +173,8 @@ def _missing(path: str, name: str) -> VideoError:
         )
     folder, base = os.path.split(path)
     try:
-        near = difflib.get_close_matches(base, os.listdir(folder or ".")[:10_000], n=3, cutoff=0.6)
+        others = [name for name in os.listdir(folder or ".")[:10_000] if name != base]
+        near = difflib.get_close_matches(base, others, n=3, cutoff=0.6)
     except (OSError, ValueError):
         near = []
     hint = f"did you mean {', '.join(map(printable, near))}?" if near else "check the path"

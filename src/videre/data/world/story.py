@@ -55,9 +55,11 @@ class StoryConfig:
             raise ValueError(f"a story has 1 to {MOST_EVENTS} events and 0 or more distractors, got {self}")
         if self.act_seconds * self.fps < LEAST_FRAMES:
             raise ValueError(f"an event takes {LEAST_FRAMES} frames at least, got {self.act_seconds=} at {self.fps=}")
-        if self.slot_seconds < self.act_seconds + 2 / self.fps:
+        if self.slot_seconds < (least := (1 + QUIET) * self.act_seconds + 1 / self.fps):
+            acts = self.events + self.distractors
             raise ValueError(
-                f"{self.events + self.distractors} acts of {self.act_seconds} s do not fit {self.seconds} s"
+                f"{self.events} events and {self.distractors} distractors of {self.act_seconds:g} s need "
+                f"{acts * least:.1f} s, got {self.seconds:g} s"
             )
         if not self.kinds or set(self.kinds) - set(EVENTS):
             raise ValueError(f"kinds are some of {EVENTS}, got {self.kinds}")

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import tiny_clip
+from videre import jobs
 from videre.apps import cli
 from videre.data import world
 from videre.methods.bt_adapter import encoder as encoders
@@ -49,6 +50,13 @@ def test_scores_by_command_equal_those_by_hand(place, tmp_path, capsys):
     assert cli.run(list(map(str, arguments))) == 4
     assert json.loads(capsys.readouterr().out)["text_to_video"] == told["text_to_video"]
     assert (tmp_path / "run" / "answers.jsonl").read_bytes().startswith(log)
+    before = place / "video0.mp4"
+    kept = before.read_bytes()
+    before.write_bytes((place / "video1.mp4").read_bytes())
+    assert cli.run(list(map(str, arguments))) == 4
+    found = {row["id"]: row.get("vector") for row in jobs.rows(tmp_path / "run")}
+    assert found["video0"] == found["video1"], "another file under an old name"
+    before.write_bytes(kept)
 
 
 def test_long_texts_keep_their_end(place):

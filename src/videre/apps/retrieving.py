@@ -42,6 +42,7 @@ def command(
     """
     from dataclasses import replace
 
+    from videre import jobs
     from videre.methods.bt_adapter import encoder as encoders
     from videre.methods.bt_adapter.protocol import PROTOCOLS
 
@@ -57,7 +58,7 @@ def command(
         click.echo(f"videre: {outcome.message}", err=True)
         return outcome.exit_code
     told = _scored(pairs, vectors, made, protocol) | {"set": name, "encoder": made.card, "protocol": asdict(protocol)}
-    (folder / "scores.json").write_text(json.dumps(told, indent=1) + "\n", "utf-8")
+    jobs.replace_file(folder / "scores.json", json.dumps(told, indent=1) + "\n")
     click.echo(json.dumps(told) if as_json else _table(told))
     return SOME_FAILED if told["scored"] < told["defined"] else OK
 
@@ -83,7 +84,9 @@ def _encoded(pairs: list[Any], root: Path, encoder: Any, protocol: Any, folder: 
     from videre.video.open import open_video
 
     given: dict[str, JSON] = {"encoder": {key: encoder.card.get(key) for key in IDENTITY}, "protocol": asdict(protocol)}
-    items = {_key(pair): jobs.Item(jobs.key(video=_key(pair), **given), _key(pair), pair) for pair in pairs}
+    files = {pair.video: _file_key(root, pair.video) for pair in pairs}
+    keys = {_key(pair): jobs.key(video=_key(pair), file=files[pair.video], **given) for pair in pairs}
+    items = {_key(pair): jobs.Item(keys[_key(pair)], _key(pair), pair) for pair in pairs}
 
     def work(item: jobs.Item) -> dict[str, JSON]:
         with open_video(str(resolve(root, item.payload.video))) as video:
@@ -92,6 +95,16 @@ def _encoded(pairs: list[Any], root: Path, encoder: Any, protocol: Any, folder: 
     outcome = jobs.run(list(items.values()), work, folder=folder, manifest=given, retry_failed=True, quiet=quiet)
     rows = (row for row in jobs.rows(folder) if row["id"] in items and not row.get("error"))
     return outcome, {row["id"]: np.array(row["vector"], np.float32) for row in rows}
+
+
+def _file_key(root: Path, name: str) -> str:
+    from videre import jobs
+    from videre.data.videos import resolve
+
+    try:
+        return jobs.file_key(resolve(root, name), cheap=True)
+    except DataError:
+        return "missing"
 
 
 def _scored(pairs: list[Any], vectors: dict[str, Any], encoder: Any, protocol: Any) -> dict[str, Any]:

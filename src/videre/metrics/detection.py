@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import numpy as np
 from jaxtyping import Bool, Float64, Int64
@@ -18,6 +19,7 @@ RESAMPLES = 200
 """Draws for an interval of mAP: each ranks all predictions anew."""
 
 Interval = tuple[float, float]
+Item = TypeVar("Item", Box, Span)
 
 
 @dataclass(frozen=True)
@@ -55,9 +57,10 @@ def localise(
     videos = {video: i for i, video in enumerate([*truth, *(v for v in predictions if v not in truth)])}
     weights = _draws(len(truth), len(videos))
     table, drawn = np.zeros((len(labels), len(thresholds))), _Means((len(thresholds), RESAMPLES))
+    predicted, known = _by_label(predictions), _by_label(truth)
     for row, label in enumerate(labels):
-        said, said_in = by_score(*_rows(predictions, label, videos))
-        true, true_in = _rows(truth, label, videos)
+        said, said_in = by_score(*_rows(predicted.get(label, {}), videos))
+        true, true_in = _rows(known[label], videos)
         hits = claims(said, true, thresholds, videos=said_in, truth_videos=true_in)
         table[row] = envelope_area(hits, len(true))
         drawn.add(weighted_areas(hits, weights[:, said_in], weights[:, true_in].sum(axis=1)))
@@ -170,12 +173,12 @@ def _draws(n_true: int, n_all: int) -> Int64[np.ndarray, "R G"]:
     return weights
 
 
-def _by_label(boxes: Mapping[str, Sequence[Box]]) -> dict[str, dict[str, list[Box]]]:
-    """Boxes by label and frame."""
-    found: dict[str, dict[str, list[Box]]] = {}
-    for frame, some in boxes.items():
-        for box in some:
-            found.setdefault(box.label or "", {}).setdefault(frame, []).append(box)
+def _by_label(items: Mapping[str, Sequence[Item]]) -> dict[str, dict[str, list[Item]]]:
+    """Boxes by label and frame, spans by label and video."""
+    found: dict[str, dict[str, list[Item]]] = {}
+    for place, some in items.items():
+        for item in some:
+            found.setdefault(item.label or "", {}).setdefault(place, []).append(item)
     return found
 
 
@@ -211,8 +214,9 @@ def _confidence(item: Box | Span) -> float:
 
 
 def _rows(
-    spans: Mapping[str, Sequence[Span]], label: str, videos: Mapping[str, int]
+    spans: Mapping[str, Sequence[Span]], videos: Mapping[str, int]
 ) -> tuple[Float64[np.ndarray, "P 3"], Int64[np.ndarray, " P"]]:
-    found = [(video, span) for video, some in spans.items() for span in some if (span.label or "") == label]
+    """[start, end, confidence] of spans, and the number of the video of each."""
+    found = [(video, span) for video, some in spans.items() for span in some]
     rows = [[span.start_seconds, span.end_seconds, _confidence(span)] for _, span in found]
     return np.array(rows, dtype=np.float64).reshape(-1, 3), np.array([videos[video] for video, _ in found], dtype=int)

@@ -280,6 +280,12 @@ class TestTable:
         assert "1 ids of" in out
         assert "w_7" in out
 
+    def test_a_subset_that_nobody_answered_has_no_constant_answer(self, score):
+        answers = {"v_1": {"prediction": 1, "answer": 1}}
+        code, out, err = score("nextgqa", spans=SPANS, annotations=GSUB, answers=answers, subset=["v_0"])
+        assert (code, "Traceback" in err) == (0, False)
+        assert "answers blind: chance" in out
+
     def test_names_of_any_length_stay_in_one_column(self, score):
         meta = {"v": {"eval_dim": {"action": {"type": "a very long name of an aspect of action"}}}}
         lines = score("tempcompass", TEMPCOMPASS, meta_info=meta)[1].split("\n")

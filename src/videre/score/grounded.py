@@ -193,8 +193,8 @@ def _by_kind(answers: Answers, truth: Truths, questions: Path | None) -> Report:
 def _constant(answers: Answers, truth: Truths) -> dict[str, float]:
     """Chance among NExT-QA's five options and the best constant answer, in percent of all questions."""
     given = Counter(answers[key][1] for key in truth if key in answers)
-    (answer, count), *_ = given.most_common(1)
-    return {"chance": 20.0, f"always {answer}": count / len(truth) * 100}
+    always = {f"always {answer}": count / len(truth) * 100 for answer, count in given.most_common(1)}
+    return {"chance": 20.0, **always}
 
 
 def _agrees(row: Row, answer: Any) -> bool:

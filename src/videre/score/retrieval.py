@@ -81,8 +81,8 @@ def _right(matrix: Float64[np.ndarray, "N M"], texts: Path, videos: Path | None,
     for what, size, ids, source in (("rows", len(matrix), rows, texts), ("columns", matrix.shape[1], columns, videos)):
         if size != len(ids):
             raise DataError(f"{source or texts}: {len(ids)} ids for the {size} {what} of {path}")
-    places = {name: place for place, name in enumerate(columns)}
-    lost = [name for name in rows if name not in places] + [name for name in columns if name not in set(rows)]
+    places, known = {name: place for place, name in enumerate(columns)}, set(rows)
+    lost = [name for name in rows if name not in places] + [name for name in columns if name not in known]
     if lost or len(places) != len(columns):
         few = ", ".join(lost[:3]) or "one comes twice"
         raise DataError(f"{videos or texts}: every column is one video, with one text or more ({few})")

@@ -1,6 +1,7 @@
 """A decoder that crashes, hangs or eats memory in its own process is an error of its file."""
 
 import os
+import resource
 import shutil
 import subprocess
 import sys
@@ -105,6 +106,20 @@ def test_the_child_holds_only_its_file(clip: Path, tmp_path: Path) -> None:
         assert [file.path for file in process.open_files()] in ([str(clip)], [str(clip), "/dev/null"])
         assert process.net_connections() == []
         assert process.cwd() == "/"
+
+
+def test_many_open_files_are_no_hindrance(clip: Path) -> None:
+    """`select` takes no descriptor above 1023; a server of many videos has them."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and soft < 1200:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(1200, hard), hard))
+    held = [os.open(os.devnull, os.O_RDONLY) for _ in range(1050)]
+    try:
+        with open_video(clip, isolate=True) as video:
+            assert len(video.at([0.0])) == 1
+    finally:
+        for descriptor in held:
+            os.close(descriptor)
 
 
 def test_errors_of_opening_come_through(tmp_path: Path) -> None:

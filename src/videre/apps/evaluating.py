@@ -49,7 +49,7 @@ _OPTIONS = (
     ),
     click.option(
         "--at-once",
-        type=click.IntRange(1, 256),
+        type=click.IntRange(1, 128),  # each holds a decoder and a connection: five files of the usual 1024
         default=8,
         show_default=True,
         help="A model on a server: questions under way at once.",

@@ -180,7 +180,9 @@ class _Child:
     def _receive(self, most: int, deadline: float) -> bytes:
         assert self._process.stdout is not None  # noqa: S101  (a pipe, see above)
         descriptor = self._process.stdout.fileno()
-        if not select.select([descriptor], [], [], max(0.0, deadline - time.monotonic()))[0]:
+        ready = select.poll()  # `select.select` takes no descriptor above 1023
+        ready.register(descriptor, select.POLLIN)
+        if not ready.poll(max(0.0, deadline - time.monotonic()) * 1000):
             self.kill()
             what = f"{self._name}: the decoder hung for {self._limits.wall_seconds:g} s and was stopped"
             raise VideoError(f"{what}; convert it to MP4", code="decoder_hung")

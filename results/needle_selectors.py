@@ -10,15 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import needle_frames as needles
+import needle_start as start
 import numpy as np
 import torch
 import transformers as tf
 from needle_frames import Asked, Films, Needles
 from needle_network import ANSWERS, number
 
-from videre.methods.frame_selector.lessons import answer_labels
 from videre.methods.frame_selector.model import FrameSelector, FrameSelectorConfig
-from videre.methods.frame_selector.stages import loss
+from videre.methods.frame_selector.stages import joint, loss
 from videre.train.fit import FitConfig, fit
 
 WORDS = 18
@@ -43,26 +43,36 @@ def labels(models: World, told: Films, asked: Sequence[Asked], draw: np.random.G
 
 @dataclass(frozen=True, eq=False)
 class Labelled:
-    """Questions about films that are labelled: what the tower sees `[films, n, 9, V]`, and a row a question."""
+    """Films that are labelled: what the tower sees `[F, n, 9, V]`; of Q questions about each the words `[F, Q, 2]`,
+    the answer's token `[F, Q]`, and for each kind of label the targets `[F, Q, n]`."""
 
     patches: torch.Tensor
-    films: torch.Tensor
     words: torch.Tensor
     answers: torch.Tensor
     targets: dict[str, torch.Tensor]
 
 
-def labelled(models: World, seed: int, films: int) -> Labelled:
-    """So many films with four questions each, labelled."""
+def labelled(models: World, seed: int, films: int, each: int, *, at_once: int = 500) -> Labelled:
+    """So many films with `each` questions about every one, labelled."""
     draw = np.random.default_rng([seed, 76])
+    parts = [_labelled(models, draw, min(at_once, films - start), each) for start in range(0, films, at_once)]
+    return Labelled(
+        *(torch.cat([getattr(part, name) for part in parts]) for name in ("patches", "words", "answers")),
+        {kind: torch.cat([part.targets[kind] for part in parts]) for kind in parts[0].targets},
+    )
+
+
+def _labelled(models: World, draw: np.random.Generator, films: int, each: int) -> Labelled:
     told = needles.films(draw, films)
-    asked = needles.questions(draw, told, 4)
+    asked = needles.questions(draw, told, each)
     return Labelled(
         patches(models.eyes.tower, told).half(),
-        torch.tensor([one.film for one in asked]),
-        torch.tensor([one.tokens for one in asked]),
-        torch.tensor([WORDS + number(one) for one in asked]),
-        {kind: torch.from_numpy(rows).float() for kind, rows in labels(models, told, asked, draw).items()},
+        torch.tensor([one.tokens for one in asked]).unflatten(0, (films, each)),
+        torch.tensor([WORDS + number(one) for one in asked]).unflatten(0, (films, each)),
+        {
+            kind: torch.from_numpy(rows).float().unflatten(0, (films, each))
+            for kind, rows in labels(models, told, asked, draw).items()
+        },
     )
 
 
@@ -80,43 +90,50 @@ def lot(count: int, place: int, *, batch: int, seed: int) -> torch.Tensor:
     return order[place % once * batch :][:batch]
 
 
-@dataclass(frozen=True, eq=False)
-class Lots:
-    """Numbered batches of labelled questions, each question once an epoch; answers and scores may take turns."""
-
-    rows: Labelled
-    kind: str
-    count: int
-    batch: int
-    answers: bool
-    seed: int
-
-    def __len__(self) -> int:
-        return self.count
-
-    def __getitem__(self, place: int) -> dict[str, torch.Tensor]:
-        if not 0 <= place < self.count:
-            raise IndexError(place)
-        turn = place // 2 if self.answers else place
-        chosen = lot(len(self.rows.films), turn, batch=self.batch, seed=self.seed)
-        words, patches = self.rows.words[chosen], self.rows.patches[self.rows.films[chosen]].float()
-        lengths = torch.full((len(chosen),), 2)
-        if self.answers and place % 2 == 0:
-            ids = torch.cat([words, self.rows.answers[chosen, None]], 1)
-            return {"patches": patches, "input_ids": ids, "labels": answer_labels(ids, lengths, [3] * len(chosen))}
-        targets = self.rows.targets[self.kind][chosen]
-        return {"patches": patches, "input_ids": words, "lengths": lengths, "targets": targets}
-
-
 @dataclass(frozen=True)
 class Course:
-    """How a selector learns: its layout, steps, whether batches of answers take turns with those of scores."""
+    """How a selector learns.
+
+    Attributes:
+        layout: `frame` learns from scores alone; `query` from scores and answers, the paper's two losses, in each step.
+        steps: of training.
+        batch: questions a step, or in the layout `query` films with all of their questions, which share the frames.
+        lr: highest learning rate.
+    """
 
     layout: str
     steps: int
-    answers: bool = False
-    batch: int = 64
-    lr: float = 2e-3
+    batch: int
+    lr: float
+
+
+@dataclass(frozen=True, eq=False)
+class Lots:
+    """Numbered batches, each question once an epoch; the layout `query` takes all questions about a film together."""
+
+    rows: Labelled
+    kind: str
+    course: Course
+    seed: int
+
+    def __len__(self) -> int:
+        return self.course.steps
+
+    def __getitem__(self, place: int) -> dict[str, torch.Tensor]:
+        if not 0 <= place < len(self):
+            raise IndexError(place)
+        films, each = self.rows.answers.shape
+        together = self.course.layout == "query"
+        chosen = lot(films if together else films * each, place, batch=self.course.batch, seed=self.seed)
+        at = (chosen,) if together else (chosen // each, chosen % each)
+        words = self.rows.words[at]
+        return {
+            "patches": self.rows.patches[at[0]].float(),
+            "input_ids": words,
+            "lengths": torch.full(words.shape[:-1], words.shape[-1]),
+            "targets": self.rows.targets[self.kind][at],
+            "answers": self.rows.answers[at],
+        }
 
 
 def untrained(layout: str, tower: Any, seed: int) -> FrameSelector:
@@ -128,17 +145,15 @@ def untrained(layout: str, tower: Any, seed: int) -> FrameSelector:
     model = FrameSelector(config)
     model.vision.load_state_dict(tower.state_dict())
     model.vision.requires_grad_(False)
-    if layout == "query":
-        _told_places(model.llm.transformer.wpe.weight)
-    return model
+    return start.begun(model) if layout == "query" else model
 
 
 def language(layout: str) -> Any:
     """The language model; the score query tells of all frames in one vector, so its model learns places (GPT-2)."""
     if layout == "query":
         return tf.GPT2Config(
-            vocab_size=WORDS + ANSWERS, n_embd=64, n_layer=4, n_head=4, n_inner=192, n_positions=48,
-            bos_token_id=0, eos_token_id=0, initializer_range=0.05, resid_pdrop=0.0, embd_pdrop=0.0, attn_pdrop=0.0,
+            vocab_size=WORDS + ANSWERS, n_embd=64, n_layer=4, n_head=4, n_inner=192, n_positions=48, bos_token_id=0,
+            eos_token_id=0, initializer_range=start.SPREAD, resid_pdrop=0.0, embd_pdrop=0.0, attn_pdrop=0.0,
         )  # fmt: skip
     return tf.Qwen2Config(
         vocab_size=WORDS + ANSWERS, hidden_size=64, intermediate_size=192, num_hidden_layers=4, num_attention_heads=4,
@@ -146,28 +161,25 @@ def language(layout: str) -> Any:
     )  # fmt: skip
 
 
-def _told_places(weight: torch.Tensor, norm: float = 4.0) -> None:
-    """Places that are told apart from the first step on; a language model that has read much tells them apart."""
-    with torch.no_grad():
-        torch.nn.init.orthogonal_(weight)
-        weight.mul_(norm / weight.norm(dim=1, keepdim=True))
-
-
 def trained(models: World, rows: Labelled, kind: str, course: Course, seed: int, out: Path) -> FrameSelector:
     """A selector trained on one kind of label. It has no language model to start from, so that all of it learns."""
     model = untrained(course.layout, models.eyes.tower, seed)
-    lots = Lots(rows, kind, course.steps, course.batch, course.answers, seed)
-    fit(model, lots, loss, FitConfig(str(out), course.steps, lr=course.lr, seed=seed, log_steps=50))
-    return model.eval()
+    config = FitConfig(str(out), course.steps, lr=course.lr, seed=seed, log_steps=50)
+    return fit(model, Lots(rows, kind, course, seed), joint if course.layout == "query" else loss, config).eval()
 
 
 @torch.no_grad()
 def scores(model: FrameSelector, told: Films, asked: Sequence[Asked]) -> np.ndarray:
-    """Probabilities `[Q, n]`."""
-    seen, parts = patches(model.vision, told), []
-    for start in range(0, len(asked), 64):
-        part = asked[start : start + 64]
-        ids = torch.tensor([one.tokens for one in part])
-        logits = model(seen[[one.film for one in part]], ids, torch.full((len(part),), 2))
-        parts.append(torch.sigmoid(logits).double().numpy())
-    return np.concatenate(parts)
+    """Probabilities `[Q, n]`, for as many questions about each film, film by film."""
+    seen, each = patches(model.vision, told), len(asked) // len(told.pixels)
+    words = torch.tensor([one.tokens for one in asked]).unflatten(0, (-1, each))
+    lengths = torch.full(words.shape[:2], words.shape[2])
+    parts = [_scores(model, *part) for part in zip(seen.split(16), words.split(16), lengths.split(16), strict=True)]
+    return torch.sigmoid(torch.cat(parts)).double().numpy()
+
+
+def _scores(model: FrameSelector, seen: torch.Tensor, words: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+    """Logits `[F * Q, n]`; in the layout `query` each film is read once for all of its questions."""
+    if model.config.layout == "query":
+        return model.several(seen, words, lengths).flatten(0, 1)
+    return model(seen.repeat_interleave(words.shape[1], 0), words.flatten(0, 1), lengths.flatten())

@@ -25,7 +25,7 @@ from videre.errors import ConfigError, DataError, ModelError
 from videre.methods.frame_selector import labels, store, training
 from videre.methods.frame_selector.lessons import Lessons, answer_labels
 from videre.methods.frame_selector.model import FrameSelector, FrameSelectorConfig
-from videre.methods.frame_selector.stages import LoRA, first_stage, loss, merged, second_stage
+from videre.methods.frame_selector.stages import LoRA, first_stage, joint, loss, merged, second_stage
 from videre.models.fake import FakeMLLM
 from videre.record import from_row
 from videre.train.fit import FitConfig, fit
@@ -126,12 +126,26 @@ def test_questions_about_one_video_share_its_frames_and_change_no_score():
         for i, length in enumerate(lengths[film].tolist()):
             alone = model(patches[film : film + 1], ids[film : film + 1, i, :length], lengths[film : film + 1, i])
             torch.testing.assert_close(alone[0], together[film, i], atol=1e-5, rtol=0)
-    targets = torch.rand(2, 3, N)
-    batch = {"patches": patches, "input_ids": ids, "lengths": lengths, "targets": targets}
-    wanted = torch.nn.functional.binary_cross_entropy(torch.sigmoid(together), targets)
-    assert loss(model, batch).item() == pytest.approx(wanted.item(), abs=1e-6)
     with pytest.raises(ValueError, match="its frames see none"):
         made("frame").several(patches, ids, lengths)
+
+
+def test_one_pass_gives_both_losses_as_two_passes_would():
+    model, (patches, _, _) = made(), inputs()
+    ids, lengths = torch.randint(0, 64, (2, 3, 7)), torch.tensor([[7, 4, 5], [1, 7, 6]])
+    answers, targets = torch.randint(0, 64, (2, 3)), torch.rand(2, 3, N)
+    scored, _ = model.instructed(patches, ids, lengths)
+    torch.testing.assert_close(scored, model.several(patches, ids, lengths))
+    apart = []
+    for film in range(2):
+        for i, length in enumerate(lengths[film].tolist()):
+            told = torch.cat([ids[film, i, :length], answers[film, i : i + 1]])[None]
+            labels = answer_labels(told, torch.tensor([length]), [length + 1])
+            apart.append(model.answer_loss(patches[film : film + 1], told, labels))
+    wanted = 4 * torch.nn.functional.binary_cross_entropy(torch.sigmoid(scored), targets)
+    wanted = wanted + 0.3 * torch.stack(apart).mean()
+    batch = {"patches": patches, "input_ids": ids, "lengths": lengths, "targets": targets, "answers": answers}
+    assert joint(model, batch).item() == pytest.approx(wanted.item(), abs=1e-5)
 
 
 @pytest.mark.parametrize("family", ["siglip", "clip"])

@@ -23,23 +23,77 @@ def study():
 
 
 @pytest.fixture(scope="module")
-def rows(study):
-    needles, selectors = study["needle_frames"], study["needle_selectors"]
+def models(study):
+    """Models that have not learned yet."""
     torch.manual_seed(0)
-    world = selectors.World(needles.unread("transformer").eval(), needles.unread("cells").eval(), None)
-    return selectors.labelled(world, 5, 6)
+    needles = study["needle_frames"]
+    return study["needle_selectors"].World(
+        needles.unread("transformer").eval(), needles.unread("cells").eval(), needles.Likeness()
+    )
 
 
-def test_every_labelled_question_comes_once_an_epoch_and_answers_take_turns(study, rows):
-    lots = study["needle_selectors"].Lots(rows, "both", 24, 8, True, 1)
-    assert ["labels" in lots[i] for i in range(4)] == [True, False, True, False]
-    for start in (0, 6):  # 24 questions, 8 a batch, every second batch one of scores: an epoch is six batches
-        targets = torch.cat([lots[i]["targets"] for i in range(start + 1, start + 6, 2)])
-        assert targets.sum().item() == pytest.approx(rows.targets["both"].sum().item(), rel=1e-5)
+@pytest.fixture(scope="module")
+def rows(study, models):
+    return study["needle_selectors"].labelled(models, 5, 6, 4, at_once=4)
+
+
+def test_films_are_labelled_in_parts_with_as_many_questions_each(study, rows, models):
+    assert rows.patches.shape[:3] == (6, 32, 9)
+    assert rows.words.shape == (6, 4, 2)
+    assert {kind: tuple(lines.shape) for kind, lines in rows.targets.items()} == dict.fromkeys(
+        ("spatial", "temporal", "both"), (6, 4, 32)
+    )
+    torch.testing.assert_close(rows.targets["both"], (rows.targets["spatial"] + rows.targets["temporal"]) / 2)
+    assert not torch.equal(rows.patches[0], rows.patches[4]), "a part goes on where the last one ended"
+
+
+@pytest.mark.parametrize(("layout", "batch"), [("frame", 8), ("query", 2)])
+def test_every_labelled_question_comes_once_an_epoch(study, rows, layout, batch):
+    course = study["needle_selectors"].Course(layout, 12, batch, 1e-3)
+    lots = study["needle_selectors"].Lots(rows, "both", course, 1)
+    for epoch in range(12 // 3):  # 24 questions, 8 a batch: an epoch is three batches
+        parts = [lots[3 * epoch + i] for i in range(3)]
+        lines = torch.cat([part["targets"].flatten(0, -2) for part in parts])
+        assert sorted(lines.sum(1).tolist()) == sorted(rows.targets["both"].sum(2).flatten().tolist())
+        assert all(part["patches"].shape[0] == batch for part in parts)
     assert torch.equal(lots[3]["targets"], lots[3]["targets"])
-    answers = lots[0]
-    assert (answers["labels"][:, :2] == -100).all()
-    assert torch.equal(answers["labels"][:, 2], answers["input_ids"][:, 2])
+    assert len(lots) == 12
+    with pytest.raises(IndexError):
+        lots[12]
+
+
+@pytest.mark.parametrize("layout", ["frame", "query"])
+def test_scores_are_those_of_asking_one_by_one(study, models, layout):
+    needles, selectors = study["needle_frames"], study["needle_selectors"]
+    draw = np.random.default_rng(3)
+    told = needles.films(draw, 3)
+    asked = needles.questions(draw, told, 4)
+    model = selectors.untrained(layout, models.eyes.tower, 1).eval()
+    lines = selectors.scores(model, told, asked)
+    with torch.no_grad():
+        seen = selectors.patches(model.vision, told)
+        for line, one in zip(lines, asked, strict=True):
+            alone = model(seen[one.film][None], torch.tensor([one.tokens]), torch.tensor([2]))[0]
+            np.testing.assert_allclose(line, torch.sigmoid(alone), atol=1e-5)
+
+
+def test_the_query_begins_able_to_copy_and_to_tell_places_and_knows_no_word(study, models):
+    selectors, width = study["needle_selectors"], 64
+    model = selectors.untrained("query", models.eyes.tower, 1)
+    for block in model.llm.transformer.h:
+        values = block.attn.c_attn.weight[:, 2 * width :]
+        torch.testing.assert_close(values @ block.attn.c_proj.weight, torch.eye(width), atol=1e-5, rtol=0)
+    places = model.llm.transformer.wpe.weight[:32]
+    with torch.no_grad():
+        assert (model.head(places).argmax(1) == torch.arange(32)).all(), "a place says its own frame"
+    first = model.llm.transformer.h[0].attn.c_attn
+    late = 3 * 16
+    query, key = first.bias[late], model.llm.transformer.h[0].ln_1(places) @ first.weight[:, width + late]
+    line = (query * key / 4).detach().numpy()
+    assert np.corrcoef(line, np.arange(32))[0, 1] > 0.99
+    assert 0.3 < (line[-1] - line[0]) / 31 < 0.5, "a frame later counts more"
+    words = model.llm.get_input_embeddings().weight
+    torch.testing.assert_close(words.norm(dim=1), torch.full((len(words),), 3.0))
 
 
 def test_the_network_sees_the_chosen_frames_alone(study):
@@ -89,7 +143,7 @@ def test_what_is_trained_is_kept_and_other_settings_are_refused(study, tmp_path,
         "threshold",
         "holds",
     }
-    assert "| uniform 4 |" in script.page(told, "command")
+    assert "| uniform 4 |" in script.page.page(told, "command")
     monkeypatch.setattr(script.selectors, "trained", lambda *_: pytest.fail("trained again"))
     assert script.run(script.SMOKE, 1, tmp_path, 0.0)["arms"] == told["arms"]
     with pytest.raises(SystemExit, match="other settings"):

@@ -133,15 +133,38 @@ class FrameSelector(PreTrainedModel):
             input_ids: tokens of the questions about each video, filled up at their ends.
             lengths: of the questions, in tokens.
         """
+        embeds, mask, places, ends = self._side_by_side(patches, input_ids, lengths)
+        return self.head(self.penultimate(embeds, mask, places).take_along_dim(ends, 1))
+
+    def instructed(
+        self,
+        patches: Float[Tensor, "B n P V"],
+        input_ids: Int[Tensor, "B Q L"],
+        lengths: Int[Tensor, "B Q"],
+    ) -> tuple[Float[Tensor, "B Q n"], Float[Tensor, "B Q W"]]:
+        """The scores of `several`, and logits of the token after each question, from one pass for both losses.
+
+        The score query stands after the question, where the causal mask hides it from the answer.
+        """
+        embeds, mask, places, ends = self._side_by_side(patches, input_ids, lengths)
+        given = {"inputs_embeds": embeds, "attention_mask": mask, "position_ids": places, "use_cache": False}
+        read = self.llm.get_decoder()(**given, output_hidden_states=True)
+        said = self.llm.get_output_embeddings()(read.last_hidden_state.take_along_dim(ends - 1, 1))
+        scored = read.hidden_states[-2].to(next(self.head.parameters()).dtype)  # What goes into the last block.
+        return self.head(scored.take_along_dim(ends, 1)), said
+
+    def _side_by_side(
+        self, patches: Float[Tensor, "B n P V"], input_ids: Int[Tensor, "B Q L"], lengths: Int[Tensor, "B Q"]
+    ) -> tuple[Float[Tensor, "B S D"], Tensor, Int[Tensor, "B S"], Int[Tensor, "B Q 1"]]:
+        """Frames and several questions: embeddings, mask, positions, and where each question's score query stands."""
         if self.config.layout != "query":
             raise ValueError("several questions share their frames in the layout query alone: its frames see none")
         frames, count = self.tokens(patches), input_ids.shape[1]
         asked = self._queried(input_ids.flatten(0, 1), lengths.flatten()).unflatten(0, (-1, count))
         mask, places = side_by_side(frames.shape[1], count, asked.shape[2], asked)
         embeds = torch.cat([frames.to(asked.dtype), asked.flatten(1, 2)], 1)
-        hidden = self.penultimate(embeds, mask, places.expand(len(embeds), -1))[:, frames.shape[1] :]
-        ends = torch.arange(count, device=hidden.device) * asked.shape[2] + lengths
-        return self.head(hidden.take_along_dim(ends[..., None], 1))
+        starts = frames.shape[1] + torch.arange(count, device=embeds.device) * asked.shape[2]
+        return embeds, mask, places.expand(len(embeds), -1), (starts + lengths)[..., None]
 
     @torch.no_grad()
     def encode(self, pixels: Float[Tensor, "T 3 H W"], *, batch: int = 16) -> Float[Tensor, "T P V"]:

@@ -80,15 +80,31 @@ def loss(model: Any, batch: Mapping[str, Tensor]) -> Float[Tensor, ""]:
     Args:
         model: a `FrameSelector`.
         batch: `pixels [B, n, 3, H, W]`, or `patches [B, n, P, V]` of the frozen encoder; then `input_ids [B, L]` and
-            `labels [B, L]`, or `input_ids`, `lengths [B]` and `targets [B, n]` in [0, 1]; scores of several questions
-            about each video have one more dimension, `[B, Q, L]`, `[B, Q]` and `[B, Q, n]`.
+            `labels [B, L]`, or `input_ids`, `lengths [B]` and `targets [B, n]` in [0, 1].
     """
     patches = batch["patches"] if "patches" in batch else encoded(model, batch["pixels"])
     if "labels" in batch:
         return model.answer_loss(patches, batch["input_ids"], batch["labels"])
-    scored = model.several if batch["input_ids"].dim() == 3 else model
-    logits = scored(patches, batch["input_ids"], batch["lengths"])
-    return nn.functional.binary_cross_entropy_with_logits(logits.float(), batch["targets"].float())
+    return _of_scores(model(patches, batch["input_ids"], batch["lengths"]), batch["targets"])
+
+
+def joint(model: Any, batch: Mapping[str, Tensor], *, scores: float = 4.0, answers: float = 0.3) -> Float[Tensor, ""]:
+    """Both losses in one step, weighed, where several questions with answers of one token share a video.
+
+    Args:
+        model: a `FrameSelector` of the layout `query`.
+        batch: `patches [B, n, P, V]`, `input_ids [B, Q, L]`, `lengths [B, Q]`, `targets [B, Q, n]`, and the token of
+            each answer, `answers [B, Q]`.
+        scores: weight of the loss of scores.
+        answers: weight of the loss of answers.
+    """
+    scored, said = model.instructed(batch["patches"], batch["input_ids"], batch["lengths"])
+    told = nn.functional.cross_entropy(said.float().flatten(0, 1), batch["answers"].flatten())
+    return scores * _of_scores(scored, batch["targets"]) + answers * told
+
+
+def _of_scores(logits: Tensor, targets: Tensor) -> Float[Tensor, ""]:
+    return nn.functional.binary_cross_entropy_with_logits(logits.float(), targets.float())
 
 
 def encoded(model: Any, pixels: Float[Tensor, "B n 3 H W"]) -> Float[Tensor, "B n P V"]:

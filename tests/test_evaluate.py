@@ -115,6 +115,22 @@ class TestRun:
         run = ran(samples, {"x?": "A dog.", "y?": "cat"}, folder, tmp_path)
         assert evaluate.matched(run).micro == 0.5
 
+    def test_a_video_is_hashed_when_its_turn_comes(self, folder, tmp_path):
+        order = []
+
+        def place(sample: Sample) -> Path:
+            order.append(sample.id)
+            return folder / sample.video
+
+        def work(sample: Sample) -> Record:
+            order.append(f"{sample.id} answered")
+            return Record(sample.id, {}, sample.question, Answer("A", option=0))
+
+        samples = [sample(str(i)) for i in range(2)]
+        run = evaluate.run(samples, work, folder=tmp_path / "lazy", manifest={}, videos=place, quiet=True)
+        assert order == ["0", "0 answered", "1", "1 answered"]
+        assert len(run.records) == 2
+
     def test_one_text_under_two_letters_is_right_by_either(self, folder, tmp_path):
         asked = [Question(f"q{i}?", ("red", "blue", "green", "blue")) for i in range(3)]
         samples = [sample(str(i), question=question, answer="blue") for i, question in enumerate(asked)]

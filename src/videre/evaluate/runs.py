@@ -1,6 +1,6 @@
 """A run: samples answered through `jobs`, one evidence record a line, resumed by the same call."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -77,13 +77,20 @@ def run(
         ConfigError: the folder holds a run with another manifest, or another process works in it.
         ModelError: the model is gone.
     """
-    items = [_item(sample, manifest, videos) for sample in samples]
+    keys: dict[str, str] = {}
+
+    def items() -> Iterator[jobs.Item]:  # one by one: the first answer does not wait until every video was hashed
+        for sample in samples:
+            item = _item(sample, manifest, videos)
+            keys[item.id] = item.key
+            yield item
+
     task = work if isinstance(work, jobs.PerWorker) else lambda item: to_row(work(item.payload))
     more = {"engine": engine, "retry_failed": retry_failed, "force": force, "quiet": quiet}
-    outcome = jobs.run(items, task, folder=folder, manifest=dict(manifest), **more)  # type: ignore[arg-type]
-    wanted = {item.id: item.key for item in items}
+    given = {"folder": folder, "manifest": dict(manifest), "total": len(samples), **more}
+    outcome = jobs.run(items(), task, **given)  # type: ignore[arg-type]
     rows = jobs.rows(folder) if outcome.path.exists() else ()
-    found = {row["id"]: from_row(row) for row in rows if row["key"] == wanted.get(row["id"])}
+    found = {row["id"]: from_row(row) for row in rows if row["key"] == keys.get(row["id"])}
     return Run(samples, found, outcome)
 
 

@@ -41,7 +41,7 @@ def folder(tmp_path_factory):
 
 
 @pytest.mark.parametrize("name", ["clip.ts", "clip.mkv"])
-@pytest.mark.parametrize("fps", [1.0, 2.5])
+@pytest.mark.parametrize("fps", [1.0, 2.5, 100.0])
 def test_a_pipe_gives_the_frames_of_the_file(folder, name, fps):
     with open_video(folder / "clip.mp4") as video:
         whole = list(video.stream(fps, size_px=48))
@@ -49,6 +49,14 @@ def test_a_pipe_gives_the_frames_of_the_file(folder, name, fps):
     told = np.concatenate([chunk.seconds for chunk in whole])
     assert np.allclose(np.concatenate([chunk.seconds for chunk in came]), told, atol=2e-3)
     assert np.array_equal(np.concatenate([c.pixels for c in came]), np.concatenate([c.pixels for c in whole]))
+
+
+def test_a_camera_that_connects_anew_goes_on_after_its_last_frame(folder):
+    data = (folder / "clip.ts").read_bytes()
+    once, twice = (list(live(io.BytesIO(data * times).read, fps=2.0)) for times in (1, 2))
+    assert np.allclose([chunk.seconds[0] for chunk in twice], np.arange(24) / 2, atol=2e-3)
+    again = [chunk.pixels for chunk in [*once, *once]]
+    assert all(np.array_equal(chunk.pixels, same) for chunk, same in zip(twice, again, strict=True))
 
 
 def test_frames_come_before_the_video_has_ended(folder):

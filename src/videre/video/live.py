@@ -27,6 +27,8 @@ Read = Callable[[int], bytes]
 """Gives at most so many bytes, waiting for the first of them; none at the end."""
 _HEAD_BYTES = 4096
 _POLL_SECONDS = 0.1
+_RESTART_SECONDS = 1.0
+"""A clock that jumps back by more starts anew; by less, its frames come out of order."""
 
 
 def live(
@@ -119,17 +121,35 @@ def _timed(read: Read, name: str, limits: Limits) -> Iterator[tuple[float, Any]]
         container = av.open(file, mode="r", options=options, metadata_errors="replace")
     except (av.error.FFmpegError, OSError, ValueError) as error:
         raise unreadable(name, error) from error
-    first: float | None = None
+    clock = _Clock()
     with container:
         stream, _ = choose_track(container, name, None)
         aspect = stream.sample_aspect_ratio or stream.codec_context.sample_aspect_ratio
         for frame in _decoded(container, stream):
             check_size(name, frame.width, frame.height, limits)
-            if frame.time is not None:
-                first = frame.time if first is None else first
-                yield frame.time - first, (frame, aspect)
-    if first is None:
+            if frame.pts is not None:  # `frame.time` is no number for what was inside the decoder at the end
+                yield clock.seconds(float(frame.pts * stream.time_base)), (frame, aspect)
+    if clock.last is None:
         raise VideoError(f"{name}: no decodable frame; a pipe needs MPEG-TS, Matroska or YUV4MPEG", code="no_frames")
+
+
+class _Clock:
+    """Seconds from the first frame; a camera that connects anew, and counts from zero, goes on after its last frame."""
+
+    def __init__(self) -> None:
+        self.last: float | None = None
+        self._first = self._step = 0.0
+
+    def seconds(self, time: float) -> float:
+        """Of the next frame, by its own time."""
+        if self.last is None:
+            self._first = time
+        elif time < self.last - _RESTART_SECONDS:
+            self._first += time - self.last - self._step
+        elif time > self.last:
+            self._step = time - self.last
+        self.last = time
+        return time - self._first
 
 
 def _decoded(container: Any, stream: Any) -> Iterator[Any]:
@@ -151,7 +171,7 @@ def _picked(frames: Iterator[tuple[float, Any]], step_seconds: float) -> Iterato
     count = 0
     for now, frame in frames:
         if shown is not None and now <= shown[0]:
-            continue  # A clock that stands still or jumps back names no new moment.
+            continue  # A clock that stands still or stumbles back names no new moment.
         if shown is not None and now > count * step_seconds + 1e-9:
             yield shown
             count = math.floor((now - 1e-9) / step_seconds) + 1

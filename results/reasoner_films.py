@@ -29,6 +29,7 @@ WHERE = {
     "before": ("the thing before the {c} thing", "the thing right before the {c} thing"),
 }
 ORDER = ("Which appears {w}, {x} or {y}?", "What comes {w}, {x} or {y}?")
+ENDS = ("Which colour appears {w}?", "What colour appears {w}?", "Which colour comes {w}?")
 FORMS = tuple((what, where) for what in ASKS for where in WHERE if (what, where) != ("colour", "self"))
 
 
@@ -71,10 +72,28 @@ def named(shown: Clip) -> list[Sample]:
 
 
 def mixed(shown: Clip) -> list[Sample]:
-    """As `questions`, and twice which of two things appears first or last."""
+    """As `questions`, and four that the whole film answers: its first and its last colour, and twice which of two
+    things appears first or last.
+    """
     rng = np.random.default_rng([shown.seed, 56])
     pairs = [tuple(map(int, rng.permutation(len(shown.things))[:2])) for _ in range(2)]
-    return questions(shown) + [ordered(shown, pair, rng, number=len(FORMS) + i) for i, pair in enumerate(pairs)]
+    ends = [at_end(shown, word, rng, number=len(FORMS) + 2 + i) for i, word in enumerate(("first", "last"))]
+    return questions(shown) + [ordered(shown, p, rng, number=len(FORMS) + i) for i, p in enumerate(pairs)] + ends
+
+
+def at_end(shown: Clip, word: str, rng: np.random.Generator, *, number: int = 0) -> Sample:
+    """Which colour appears first, or last."""
+    thing = shown.things[0 if word == "first" else -1]
+    others = rng.permutation([c for c in COLOURS if c != thing.colour])[:3]
+    options = tuple(map(str, rng.permutation([thing.colour, *others])))
+    return Sample(
+        id=f"{name(shown)[:-4]}_{number}",
+        video=name(shown),
+        question=Question(str(rng.choice(ENDS)).format(w=word), options),
+        answer=thing.colour,
+        spans=(Span(thing.start_seconds, thing.end_seconds),),
+        kind="ends",
+    )
 
 
 def ordered(shown: Clip, pair: tuple[int, int], rng: np.random.Generator, *, number: int = 0) -> Sample:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 import transformers as tf
-from reasoner_films import FORMS, RADIUS, film, questions
+from reasoner_films import RADIUS, film, named
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "recipes"))
@@ -161,18 +161,18 @@ def true_policy(sample: Sample) -> Policy:
     return rules.parse(sample.question.text)
 
 
+SHARES = (0.5, 0.2, 0.1, 0.1, 0.1)
+"""How often the parser has read each policy: the thing itself, the scene after or before it, all after it, the film."""
+
+
 def mixed_policies(sample: Sample, rng: random.Random) -> Policy:
-    """A policy of mixed quality: the right one or one of the mistakes that a poor parser makes."""
-    told = true_policy(sample).model_dump(mode="json")
-    temporal, spatial = told["temporal"], told["spatial"]
+    """A policy of mixed quality for a named thing: the right one or one of the mistakes that a parser makes."""
+    spatial = true_policy(sample).model_dump(mode="json")["spatial"]
     colour = next(c for c in COLOURS if c in sample.question.text.split())
     anchor = {"op": "detect", "query": f"the {colour} thing"}
-    relate = {"op": "relate", "relation": temporal.get("relation", "after"), "of": anchor}
-    other = {**relate, "relation": "before" if relate["relation"] == "after" else "after"}
-    good = relate if temporal["op"] == "relate" else anchor
-    poor = anchor if temporal["op"] == "relate" else relate
-    choices = [good, poor, other, {**relate, "window": "rest"}, {"op": "whole"}]
-    picked = rng.choices(choices, (0.25, 0.30, 0.2, 0.1, 0.15))[0]
+    after, before = ({"op": "relate", "relation": word, "of": anchor} for word in ("after", "before"))
+    choices = [anchor, after, before, {**after, "window": "rest"}, {"op": "whole"}]
+    picked = rng.choices(choices, SHARES)[0]
     return read({"temporal": picked, "spatial": spatial if rng.random() < 0.5 else []})
 
 
@@ -207,8 +207,8 @@ class Policies:
         """Prompt and policy."""
         rng = random.Random(f"{self.seed}/{index}")
         found = []
-        for i in range(self.batch // len(FORMS)):
-            for sample in questions(film(PARSER_SEED + (index * self.batch + i) % 50_000)):
+        for i in range(self.batch // len(COLOURS)):
+            for sample in rng.sample(named(film(PARSER_SEED + (index * self.batch + i) % 50_000)), len(COLOURS)):
                 asked = prompt(sample.question.text, perspective=rng.choice(PERSPECTIVES))
                 found.append((asked, mixed_policies(sample, rng).canonical))
         return found

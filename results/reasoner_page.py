@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from reasoner_notes import BEFORE, FIRST, SHOWS, WHY
+from reasoner_notes import EARLIER, SHOWS, WHY
 
 HERE = Path(__file__).parent
 NOT_RUN = "Not run yet: `python results/reasoner.py --minutes 8` goes on where it stopped."
@@ -37,8 +37,7 @@ def page(told: dict[str, Any]) -> str:
         "",
         SHOWS,
         WHY,
-        BEFORE,
-        FIRST,
+        EARLIER,
     ]
     return "\n".join(parts)
 
@@ -61,7 +60,6 @@ def _claim(item: tuple[str, Any]) -> list[str]:
     about += f" (seeds: {c['seeds']})" if "seeds" in c else ""
     wanted = {
         "with the preference negated Acc@GQA falls": "below 0",
-        "with the preference negated the reflected parser falls (added afterwards)": "below 0",
         "where all pairs tie no weight moves": "0, no step",
     }
     return [

@@ -37,17 +37,17 @@ class Size:
         pairs: questions whose policies are judged.
         again: questions of the second cycle of reflection.
         graded: films with sixteen questions each, on which parsers are tested.
-        taught: films with ten questions each, on which the schooled answerer is tested.
+        taught: films with twelve questions each, on which the schooled answerer is tested.
     """
 
     seeds: int = 3
     clip_steps: int = 150
     detector_steps: int = 400
     parser_steps: int = 220
-    school_steps: int = 200
+    school_steps: int = 240
     asked: int = 18
     pairs: int = 500
-    again: int = 96
+    again: int = 64
     graded: int = 8
     taught: int = 18
 

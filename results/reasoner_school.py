@@ -1,9 +1,9 @@
 """The answerer's school, with which Algorithm 1 begins: it learns to answer in the layout in which it will be asked.
 
 Films are drawn and never coded, moments and places are the true ones, a little off. A batch is of one layout: even
-frames over the film, or the key moment with a draw of overview and close-ups. Questions that share what is shown are
-read in one pass, each sees the frames and itself only (`recipes/builtin_language.py`). The prompt that explains the
-parts is left out: with it a question has 104 tokens in place of 15, and a batch takes three times as long.
+frames over the film, or the key moment with a draw of overview, close-ups and prompt. Questions that share what is
+shown are read in one pass, each sees the frames and itself only (`recipes/builtin_language.py`). With the prompt that
+explains the parts a question has 104 tokens in place of 15, so that such a batch has fewer of them.
 """
 
 import json
@@ -29,7 +29,8 @@ from videre.data.world.scene import Clip  # noqa: E402
 from videre.methods.msr_vir import rules  # noqa: E402
 from videre.methods.msr_vir.execute import ground  # noqa: E402
 from videre.methods.msr_vir.operators import at_least  # noqa: E402
-from videre.methods.msr_vir.show import Showing, show  # noqa: E402
+from videre.methods.msr_vir.policy import plan_in_words  # noqa: E402
+from videre.methods.msr_vir.show import Showing, guided, show  # noqa: E402
 from videre.models import builtin, mllm  # noqa: E402
 from videre.models.prompt import Prompter  # noqa: E402
 from videre.train.fit import FitConfig, fit  # noqa: E402
@@ -38,14 +39,18 @@ from videre.video.sample import centres  # noqa: E402
 
 K, OVERVIEW = 4, 8
 """Frames of the key moment, and as many close-ups; frames of the overview."""
-WHOLE = Showing(overview=OVERVIEW, overview_px=192, guide=False)
-EVEN_SHARE, LOST_SHARE, OFF_SECONDS = 0.15, 0.1, 1.0
+WHOLE = Showing(overview=OVERVIEW, overview_px=192, overview_last=True, margin=1.0)
+"""Close-ups show a thing about as large as the large ones that the built-in model knows; the key moment comes first, as
+it does where that model is shown nothing else.
+"""
+EVEN_SHARE, LOST_SHARE, OFF_SECONDS = 0.1, 0.1, 1.0
 """Share of batches with even frames; share of moments that are a wrong scene; standard deviation of their ends."""
-FEW, MOST = 0.2, 0.75
+FEW, MOST, GUIDED = 0.3, 0.8, 0.5
 """Share of the other batches that have an overview, or close-ups, drawn apart: in the first batch, and from half-way
-on."""
-GROUPS = {"relation": 0.5, "self": 0.25, "order": 0.25}
-LOOKS = 8
+on; share of those that have the prompt."""
+ORDERS, EXPLAINED = 4, 5
+"""Questions of a film about which of two things comes first; questions of a film that is shown with the prompt."""
+LOOKS = 4
 """Films a batch."""
 LESSON_SEED = 32_000_000
 
@@ -117,42 +122,53 @@ class Told:
         return found
 
 
-def asked(shown: Clip, group: str, rng: np.random.Generator) -> list[Sample]:
-    """Questions that one moment of a film answers, alike in what is looked for in its frames."""
+def asked(shown: Clip, rng: np.random.Generator, *, whole: bool) -> list[Sample]:
+    """Questions that one moment of a film answers, in any order; with `whole`, and those that the overview does.
+
+    The first of them is always about the moment itself.
+    """
     last = len(shown.things) - 1
     place = int(rng.integers(last + 1))
-    if group == "order":
-        others = [int(p) for p in rng.permutation(last + 1) if p != place][:5]
-        return [films.ordered(shown, (place, other), rng) for other in others]
-    if group == "self":
-        return [films.asked(shown, what, "self", place, rng) for what in ("direction", "shape") * 2]
-    wheres = [where for where, step in films.STEP.items() if step and 0 <= place - step <= last]
-    return [films.asked(shown, what, where, place, rng) for what in films.ASKS for where in wheres]
+    forms = [f for f in films.FORMS if 0 <= place - films.STEP[f[1]] <= last]
+    here = [films.asked(shown, *forms[int(i)], place, rng) for i in rng.permutation(len(forms))]
+    rest = [*here[1:], *(_of_all(shown, place, rng) if whole else ())]
+    return [here[0], *(rest[int(i)] for i in rng.permutation(len(rest)))]
 
 
-def layout(rng: np.random.Generator, done: float) -> tuple[Showing, str]:
-    """What a batch is shown, and what it is asked, at this share of the lessons."""
+def _of_all(shown: Clip, place: int, rng: np.random.Generator) -> list[Sample]:
+    others = [int(p) for p in rng.permutation(len(shown.things)) if p != place][:ORDERS]
+    pairs = [(int(a), int(b)) for a, b in (rng.permutation((place, other)) for other in others)]
+    ends = [films.at_end(shown, word, rng) for word in ("first", "last")]
+    return [*ends, *(films.ordered(shown, pair, rng) for pair in pairs)]
+
+
+def layout(rng: np.random.Generator, done: float) -> Showing:
+    """What a batch is shown at this share of the lessons."""
     part = min(MOST, FEW + 2 * done * (MOST - FEW))
-    even, overview, close_ups = rng.random(3) < (EVEN_SHARE, part, part)
-    group = str(rng.choice(list(GROUPS), p=list(GROUPS.values())))
+    even, overview, close_ups, guide = map(bool, rng.random(4) < (EVEN_SHARE, part, part, GUIDED))
     if even:
-        return Showing(equal=True), "all"
-    return replace(WHOLE, overview=OVERVIEW * int(overview), close_ups=bool(close_ups)), group
+        return Showing(equal=True)
+    return replace(WHOLE, overview=OVERVIEW * overview, close_ups=close_ups, guide=guide)
 
 
-def lesson(seed: int, how: Showing, group: str) -> tuple[tuple[Frames, ...], list[tuple[str, str]]]:
+def lesson(seed: int, how: Showing) -> tuple[tuple[Frames, ...], list[tuple[str, str]]]:
     """What is shown of a film, and questions, with their answers."""
     rng, shown = np.random.default_rng([seed, 54]), films.film(seed, films.SMALL)
     drawn, told = Drawn(shown), Told(shown, rng)
     if how.equal:
         frames = drawn.at(centres(drawn.duration_seconds, OVERVIEW + 2 * K))
         return (frames,), [(s.question.text, s.answer or "") for s in films.mixed(shown)]
-    rows = asked(shown, group, rng)
+    rows = asked(shown, rng, whole=how.overview > 0)[: EXPLAINED if how.guide else None]
     first = rows[0].question
     detector = told if how.close_ups else None
     evidence, _ = ground(rules.parse(first.text), drawn, grounder=told, detector=detector, frames=K)
     chunks = show(drawn, evidence, first, how=how).chunks
-    return chunks, [(s.question.text, s.answer or "") for s in rows]
+    return chunks, [(said(s.question.text) if how.guide else s.question.text, s.answer or "") for s in rows]
+
+
+def said(question: str) -> str:
+    """A question with the prompt that explains the parts, as the rules' policy has it."""
+    return guided(question, plan_in_words(rules.parse(question)))
 
 
 @dataclass(frozen=True)
@@ -173,8 +189,8 @@ class Lessons:
         return self.steps
 
     def __getitem__(self, index: int) -> dict[str, torch.Tensor]:
-        how, group = layout(np.random.default_rng([self.first, 57, index]), index / self.steps)
-        looks = [lesson(self.first + index * LOOKS + i, how, group) for i in range(LOOKS)]
+        how = layout(np.random.default_rng([self.first, 57, index]), index / self.steps)
+        looks = [lesson(self.first + index * LOOKS + i, how) for i in range(LOOKS)]
         heads = [self.prompter.read(chunks) for chunks, _ in looks]
         rows = [self._row(head, asked) for head, (_, asked) in zip(heads, looks, strict=True)]
         return {"pixels": torch.cat([head.inputs["pixel_values"][0] for head in heads]), **language.pack(rows)}

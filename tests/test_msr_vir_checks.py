@@ -145,6 +145,15 @@ def test_a_close_up_shows_its_margin_around_the_box_and_never_more_than_the_fram
     assert close.pixels.shape == like.pixels.shape
 
 
+@pytest.mark.parametrize(("last", "order", "main"), [(False, "OK", 1), (True, "KO", 0)])
+def test_the_overview_comes_before_the_key_moment_or_after_it(tmp_path, last, order, main):
+    with open_video(make_video(tmp_path / "numbers.mp4", 20, fps=10)) as video:
+        evidence, _ = ground(Policy(), video, grounder=Nothing(), frames=2)
+        shown = show(video, evidence, ASKED, how=Showing(overview=3, overview_last=last))
+    assert "".join(chunk.label[0] for chunk in shown.chunks) == order
+    assert (shown.main, len(shown.chunks[main])) == (main, 2)
+
+
 def test_by_default_no_frame_of_a_span_lies_outside_of_it(tmp_path):
     path = make_video(tmp_path / "numbers.mp4", 120, fps=10)
     policy = read({"temporal": {"op": "relate", "relation": "after", "of": DETECT}, "spatial": []})

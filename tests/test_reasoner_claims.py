@@ -2,6 +2,7 @@
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -57,27 +58,40 @@ def test_which_of_two_things_comes_first_is_told_by_their_scenes():
         (best, other) = sorted(sample.question.options, key=started.get, reverse="last" in sample.question.text)
         assert sample.answer == best
         assert other in sample.question.text
-    assert len({sample.id for sample in films.mixed(shown)}) == 10
+    assert len({sample.id for sample in films.mixed(shown)}) == 12
     assert {t.radius for t in shown.things} == {films.SMALL}
 
 
-@pytest.mark.parametrize("group", ["relation", "self", "order"])
-def test_a_lesson_shows_the_parts_of_its_layout_and_asks_what_is_true(group):
+@pytest.mark.parametrize("guide", [True, False])
+def test_a_lesson_shows_the_parts_of_its_layout_and_asks_what_is_true(guide):
     for seed in (1, 2, 3):
-        chunks, asked = school.lesson(seed, school.WHOLE, group)
-        assert [len(chunk) for chunk in chunks] == [school.OVERVIEW, school.K, school.K]
-        assert [chunk.label.split()[0] for chunk in chunks] == ["Overview", "Key", "Close-up"]
-        assert len(asked) >= 3
+        chunks, asked = school.lesson(seed, replace(school.WHOLE, guide=guide))
+        assert [len(chunk) for chunk in chunks] == [school.K, school.K, school.OVERVIEW]
+        assert [chunk.label.split()[0] for chunk in chunks] == ["Key", "Close-up", "Overview"]
+        assert len(asked) == school.EXPLAINED if guide else len(asked) >= 10
         assert all(text.endswith("?") and answer for text, answer in asked)
-    (even,), asked = school.lesson(4, school.Showing(equal=True), "all")
+        assert all(("found by this plan" in text) == guide for text, _ in asked)
+    (even,), asked = school.lesson(4, school.Showing(equal=True))
     assert len(even) == school.OVERVIEW + 2 * school.K
-    assert len(asked) == 10
+    assert len(asked) == 12
+
+
+def test_lessons_about_a_moment_agree_with_its_film_and_those_about_all_of_it_need_the_overview():
+    shown = films.film(9, films.SMALL)
+    of_all, without = (school.asked(shown, np.random.default_rng(3), whole=whole) for whole in (True, False))
+    assert {s.kind for s in without} == {s.kind for s in of_all} - {"order", "ends"}
+    assert [sum(s.kind == kind for s in of_all) for kind in ("order", "ends")] == [school.ORDERS, 2]
+    (span,) = {s.spans for s in without}
+    (thing,) = (t for t in shown.things if t.start_seconds == span[0].start_seconds)
+    assert all(s.answer == getattr(thing, s.kind.split()[0]) for s in without)
+    assert of_all[0].kind not in ("order", "ends")
+    assert {s.answer for s in of_all if s.kind == "ends"} == {shown.things[0].colour, shown.things[-1].colour}
 
 
 def test_lessons_in_one_pass_have_the_loss_of_each_question_alone():
     model = builtin.load(handover="images")
     how = school.Showing(overview=0, close_ups=True, guide=False)
-    chunks, asked = school.lesson(5, how, "self")
+    chunks, asked = school.lesson(5, how)
     prompter = Prompter(model.processor, handover="images")
     head = prompter.read(chunks)
     row = school.Lessons(prompter, 1)._row(head, asked)

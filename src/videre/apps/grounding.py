@@ -26,6 +26,7 @@ def selector(
     profile: str = "default",
     k: int = 8,
     overview: int | None = None,
+    overview_last: bool = False,
     close_ups: bool = True,
     margin: float = 0.0,
     guide: bool = True,
@@ -51,6 +52,7 @@ def selector(
         profile: `default` or `paper`.
         k: moments of the key moment that are shown.
         overview: frames of the whole video beside it; None takes the profile's.
+        overview_last: show them after the rest, and not before it.
         close_ups: show the places that were found as crops.
         margin: what a close-up shows around a box, on each side, as a share of the box.
         guide: explain the parts in the prompt.
@@ -82,7 +84,14 @@ def selector(
         raise ConfigError("by=answer takes first=MODEL, which gives the first answer; nothing else does")
     answers = grounders.seeing(first) if first else None
     seen = wanted.overview if overview is None else overview
-    how = Showing(overview=seen, close_ups=close_ups, margin=margin, guide=guide, equal=equal)
+    how = Showing(
+        overview=seen,
+        overview_last=overview_last,
+        close_ups=close_ups,
+        margin=margin,
+        guide=guide,
+        equal=equal,
+    )
     return Reasoner(
         *found,
         writer=grounders.writer(parser, wanted, held=held),

@@ -28,6 +28,7 @@ class Showing:
     Attributes:
         overview: frames of the whole video; 0 leaves it out.
         overview_px: their longer side, at most.
+        overview_last: they come after the rest, in the order of the paper's formula, and not before it.
         close_ups: whether the places that were found are shown as crops.
         margin: what a close-up shows around a box, on each side, as a share of the box; 0 is the paper's.
         guide: whether the parts are explained in the prompt.
@@ -37,6 +38,7 @@ class Showing:
 
     overview: int = 4
     overview_px: int = 224
+    overview_last: bool = False
     close_ups: bool = True
     margin: float = 0.0
     guide: bool = True
@@ -47,9 +49,10 @@ class Showing:
 def show(video: Video, evidence: Evidence, question: Question, *, how: Showing) -> Shown:
     """The parts that the model is shown, and the question as it is asked."""
     moment = look(video, evidence, size_px=how.size_px, label=_moment_label(video, evidence))
-    before = _overview(video, how) if how.overview else ()
+    overview = _overview(video, how) if how.overview else ()
     crops = close_ups(video, evidence.boxes, like=moment, margin=how.margin) if how.close_ups and evidence.boxes else ()
-    chunks, asked, main = (*before, moment, *crops), question, len(before)
+    before, after = ((), overview) if how.overview_last else (overview, ())
+    chunks, asked, main = (*before, moment, *crops, *after), question, len(before)
     if how.equal:
         chunks, main = (_evenly(video, sum(map(len, chunks)), how),), 0
     elif how.guide:

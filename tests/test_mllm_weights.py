@@ -105,6 +105,13 @@ def test_a_missing_shard_is_refused(folder):
     assert "model-1.safetensors" in str(refused(folder))
 
 
+@pytest.mark.parametrize("index", ["{", "[]", "{}", '{"weight_map": [1]}', '{"weight_map": {"a": 1}}', "[" * 100_000])
+def test_an_index_that_is_none_is_refused(tmp_path, index):
+    (tmp_path / "config.json").write_text("{}")
+    (tmp_path / "model.safetensors.index.json").write_text(index)
+    assert refused(tmp_path).code == "weights"
+
+
 def test_no_weights_no_config_no_json(folder):
     (folder / "model.safetensors").unlink()
     assert "no *.safetensors" in str(refused(folder))

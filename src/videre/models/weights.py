@@ -91,7 +91,10 @@ def check_files(checkpoint: Checkpoint) -> list[Path]:
     Raises:
         ModelError: there are only pickles (code "pickle", exit 7), none at all, or one is cut off or missing (exit 3).
     """
-    files = weight_files(checkpoint.folder)
+    try:
+        files = weight_files(checkpoint.folder)
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise _broken(checkpoint, f"its index of weights names no files ({_first_line(error)})") from error
     if not files:
         pickles = sorted(file.name for file in checkpoint.folder.iterdir() if file.suffix in PICKLES)
         raise _pickle(checkpoint.id, pickles[0]) if pickles else _broken(checkpoint, "no *.safetensors weights in it")
@@ -218,7 +221,7 @@ def _broken(checkpoint: Checkpoint, why: str) -> ModelError:
 def _json(file: Path, checkpoint: Checkpoint) -> dict[str, Any]:
     try:
         told = json.loads(file.read_text("utf-8"))
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, RecursionError) as error:
         raise _broken(checkpoint, f"{file.name} is not JSON ({_first_line(error)})") from error
     return told if isinstance(told, dict) else {}
 

@@ -15,7 +15,7 @@ import tiny_clip
 from videre.apps import asking, naming
 from videre.ask import ask
 from videre.data.world.sample import SAMPLE
-from videre.errors import ConfigError
+from videre.errors import ConfigError, DataError
 from videre.methods.frame_selector.cache import ScoreCache
 from videre.methods.frame_selector.choosing import focus_selector, selector
 from videre.methods.frame_selector.scored import Scored
@@ -27,7 +27,7 @@ from videre.record import from_row
 from videre.types import Frames, Question
 from videre.video.look import look
 from videre.video.open import open_video
-from videre.video.strategies import nms_greedy, top_k
+from videre.video.strategies import aks, nms_greedy, top_k
 
 ASKED = Question("what does the red square do?")
 
@@ -219,6 +219,18 @@ def test_every_strategy_by_name(encoder, name):
         evidence = naming.selector(f"{name}:clip={encoder},n=20", k=5)(video, ASKED)
     assert len(set(evidence.seconds)) == 5
     assert len(evidence.scored.seconds) == 20
+
+
+@pytest.mark.parametrize(
+    ("choose", "none"),
+    [
+        (lambda scored, k: aks(scored.scores, k, released=True), r"\[\]"),
+        (lambda scored, k: [len(scored.scores)], r"\[8\]"),  # as BOLT's release does where rounding has it so
+    ],
+)
+def test_a_release_that_chooses_no_frame_that_is_there_says_so(choose, none):
+    with open_video(SAMPLE) as video, pytest.raises(DataError, match=f"aks chose {none} of 8 .* leave out released"):
+        selector(Counted(), choose, k=4, n=8, told={"strategy": "aks"})(video, ASKED)
 
 
 def test_focus_looks_at_few_frames():

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from videre.errors import DataError
 from videre.methods.frame_selector.cache import ScoreCache, score_key
 from videre.methods.frame_selector.scored import Scored, Scorer
 from videre.types import JSON, Evidence, Frames, Question, ScoreLine, Selector, Step, Video
@@ -42,6 +43,8 @@ def selector(
         size_px: longest side of the candidates as the scorer sees them.
         cache: where scores are kept; a second call neither decodes nor scores.
         told: name and settings of the strategy, for the record.
+
+    The selector raises `DataError` where a released strategy chooses no frame, or one that is not there.
     """
     if k < 1 or n < 1:
         raise ValueError(f"k and n are 1 or more, got {k=} {n=}")
@@ -51,7 +54,7 @@ def selector(
         moments = at_fps(video.duration_seconds, fps) if fps else centres(video.duration_seconds, n)
         seconds, scored, cached = _scored(video, question, moments, scorer, size_px, cache)
         middle = time.perf_counter()
-        chosen = strategy(scored, k)
+        chosen = _there(strategy(scored, k), len(seconds), told)
         inputs: dict[str, JSON] = {"scorer": scorer.name, "candidates": len(seconds), "cached": cached}
         if cache and cache.aside:
             inputs["damaged_files_set_aside"] = cache.aside
@@ -127,6 +130,14 @@ def _scored(
     if cache:
         cache.put(key, seconds, scored)
     return seconds, scored, False
+
+
+def _there(chosen: list[int], count: int, told: Mapping[str, JSON] | None) -> list[int]:
+    """The same; ours always choose among the candidates, as released AKS and BOLT do not."""
+    if chosen and max(chosen) < count:
+        return chosen
+    name = (told or {}).get("strategy", "the strategy")
+    raise DataError(f"{name} chose {chosen} of {count} candidates, as its release does: leave out released=true")
 
 
 def _evidence(seconds: tuple[float, ...], scores: np.ndarray, chosen: list[int], steps: tuple[Step, ...]) -> Evidence:

@@ -4,8 +4,12 @@ import io
 
 import pytest
 
+from videre.apps import benchmarks, naming, plan
+from videre.apps.answering import Settings
 from videre.apps.inputs import expanded, rows, tasks
-from videre.errors import DataError
+from videre.errors import ConfigError, DataError
+from videre.models.fake import FakeMLLM
+from videre.record import dumps
 
 
 def test_one_task_a_video_and_names_stay_apart(tmp_path):
@@ -94,3 +98,15 @@ def test_a_row_that_names_nothing_is_refused(line, reason):
 def test_an_id_may_be_a_whole_number():
     (made,) = rows(io.BytesIO(b'{"video": "a.mp4", "question": "why?", "id": 0}'))
     assert made.id == "0"
+
+
+def test_logins_of_servers_stand_in_no_settings_and_no_message():
+    login = "http://ann:s3cret@127.0.0.1:9/v1"
+    settings = Settings(f"{login}#m", f"made:model={login}#m,k=2", 8, 768, 0)
+    told = dumps(plan._inputs(benchmarks.Benchmark("rows", []), settings, FakeMLLM()))
+    assert "127.0.0.1:9/v1#m" in told
+    assert "s3cret" not in told
+    assert "ann" not in told
+    with pytest.raises(ConfigError) as caught:
+        naming.model(login)
+    assert "s3cret" not in str(caught.value)

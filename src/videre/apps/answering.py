@@ -1,7 +1,7 @@
 """Tasks -> records: a model and a selector are made once, then each item is an answer or a failed row."""
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import click
@@ -12,7 +12,7 @@ from videre.apps.catalog import MODELS, SELECTORS
 from videre.apps.inputs import Task
 from videre.errors import DataError, VidereError
 from videre.record import Record, error_record
-from videre.types import Answerer, Question, Selector
+from videre.types import JSON, Answerer, Question, Selector
 
 Work = Callable[[Task], Record]
 
@@ -31,7 +31,12 @@ class Settings:
     revision: str | None = None
     trust_remote_code: bool = False
 
+    def told(self) -> dict[str, JSON]:
+        """What manifests and run cards say of them: no login of a server is among it."""
+        return {name: naming.told(value) if isinstance(value, str) else value for name, value in asdict(self).items()}
 
+
+DTYPES = ("auto", "float32", "bfloat16", "float16")
 _OPTIONS = (
     click.option(
         "-m",
@@ -60,7 +65,7 @@ _OPTIONS = (
     ),
     click.option("--seed", type=int, default=0, show_default=True, help="For selectors that draw."),
     click.option("--device", help="cpu, cuda, cuda:1, ...; default: a GPU where there is one."),
-    click.option("--dtype", help="float32, bfloat16, float16; default: the checkpoint's own."),
+    click.option("--dtype", type=click.Choice(DTYPES), help="Default: the checkpoint's own."),
     click.option("--revision", help="Commit of a hub model."),
     click.option("--trust-remote-code", is_flag=True, help="Run code from the model's repository; needs --revision."),
 )

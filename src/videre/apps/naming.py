@@ -1,6 +1,7 @@
 """A name on the command line -> the thing that it stands for, by the tables of `catalog` or in a user's own file."""
 
 import importlib.util
+import re
 from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from importlib import import_module
@@ -24,9 +25,18 @@ def model(name: str, *, at_once: int = 8, **settings: JSON) -> Answerer:
 
     Raises:
         ModelError: the model cannot be loaded.
-        ConfigError: a user's file has no such function.
+        ConfigError: a user's file has no such function; no such device, or another setting that cannot be.
     """
     given = {key: value for key, value in settings.items() if value is not None}
+    if is_own(name) and name.partition(":")[0] not in MODELS:
+        return own(name)()
+    try:
+        return _made(name, given, at_once)
+    except ValueError as error:
+        raise ConfigError(f"model {name!r}: {error}") from error
+
+
+def _made(name: str, given: Mapping[str, JSON], at_once: int) -> Answerer:
     if name == "builtin":
         from videre.models import builtin
 
@@ -36,8 +46,6 @@ def model(name: str, *, at_once: int = 8, **settings: JSON) -> Answerer:
     prefix, _, rest = name.partition(":")
     if prefix in MODELS:
         return _load(MODELS[prefix])(rest, **given)
-    if is_own(name):
-        return own(name)()
     from videre.models import mllm
 
     return mllm.load(name, **given)
@@ -54,6 +62,15 @@ def writer(name: str) -> Any:
     from videre.models import text
 
     return text.load(name)
+
+
+def told(text: str) -> str:
+    """The text without logins in the addresses of it: what records, manifests and messages may say.
+
+    >>> told("http://ann:secret@host/v1#m")
+    'http://host/v1#m'
+    """
+    return re.sub(r"(https?://)[^/@#\s]*@", r"\1", text)
 
 
 def is_server(name: str) -> bool:
@@ -86,8 +103,8 @@ def selector(text: str, *, k: int | None = None) -> Selector:
         _check_settings(make, settings)
         select = make(**settings)
     except (TypeError, ValueError) as error:
-        raise ConfigError(f"selector {text!r}: {error}") from error
-    select.name = ",".join([name, *(f"{key}={value}" for key, value in settings.items())]).replace(",", ":", 1)
+        raise ConfigError(f"selector {told(text)!r}: {error}") from error
+    select.name = told(",".join([name, *(f"{key}={value}" for key, value in settings.items())]).replace(",", ":", 1))
     return select
 
 
@@ -97,7 +114,7 @@ def _trained(name: str, rest: str, k: int | None) -> Selector:
     if k is not None:
         settings.setdefault("k", k)
     select: Any = _load(TRAINED)(name, **settings)
-    select.name = f"{name}:{rest}" if rest else name
+    select.name = told(f"{name}:{rest}" if rest else name)
     return select
 
 
@@ -170,7 +187,8 @@ def _endpoint(url: str, at_once: int) -> Answerer:
 
     base_url, _, model_name = url.partition("#")
     if not model_name:
-        raise ConfigError(f"{url}: name the server's model after a #, such as {base_url}#MODEL")
+        shown = told(base_url)
+        raise ConfigError(f"{shown}: name the server's model after a #, such as {shown}#MODEL")
     return endpoint.connect(base_url, model_name, concurrency=at_once)
 
 

@@ -2,7 +2,6 @@
 
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 
 import click
@@ -47,7 +46,7 @@ def into_folder(
     """Answers what has no answer yet, prints every record, writes the files; returns the exit code."""
     model, select = load(settings)
     work = answerer(model, select, settings, track=track)
-    given = asdict(settings) | ({} if track is None else {"track": track})
+    given = settings.told() | ({} if track is None else {"track": track})
     inputs = {"settings": given, "model": dict(model.card)}
     items = [_item(task, inputs) for task in asked]
     folder = jobs.new_folder(folder) if new_run else folder

@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +19,7 @@ from videre.types import JSON, Answerer, Sample, Selector
 if TYPE_CHECKING:
     from videre.evaluate import Run
 
-EXTRAS = ("grounds", "folders", "answers", "bounds", "task", "part", "whole", "verbs", "nouns")
+EXTRAS = ("grounds", "folders", "answers", "bounds", "task", "part", "whole", "verbs", "nouns", "dedupe")
 PACKAGES = ("numpy", "av", "torch", "torchvision", "transformers", "pycocoevalcap")
 
 
@@ -100,7 +100,9 @@ class Plan:
         """
         here, missing = self._present()
         if not here:
-            raise DataError(f"none of the {len(missing)} videos is in {self.root}", exit_code=errors.NO_INPUT)
+            names = f"none of the videos of {len(missing)} questions is in {self.root}, such as {missing[0].video}"
+            raise DataError(f"{names}; pass the folder that holds them as --videos", exit_code=errors.NO_INPUT)
+        judge = self._judge()  # before the first answer: a name that is wrong costs nothing then
         asked = here[: self.switches.limit]
         seen = self._seen(asked)
         blind = self._blind(asked, seen) if self.switches.blind and self._can_be_blind else None
@@ -108,8 +110,8 @@ class Plan:
         table: dict[str, JSON] = {"benchmark": self.benchmark.name, "counts": counts, "partial": bool(missing)}
         code = answering.exit_code(seen.records.values())
         judged: dict[str, JSON] = {}
-        if self.switches.judge:
-            judged, code = self._judged(seen, code)
+        if judge is not None:
+            judged, code = self._judged(seen, judge, code)
         if not missing or self.switches.allow_partial:
             table |= tables.build(self.benchmark, seen, blind) | ({"judge": judged} if judged else {})
             table["headline"] = _headline(table)
@@ -162,12 +164,15 @@ class Plan:
         _end_if_stopped(done.outcome)
         return done
 
-    def _judged(self, seen: "Run", code: int) -> tuple[dict[str, JSON], int]:
+    def _judge(self) -> Answerer | None:
+        how = self.switches
+        settings = {"device": self.settings.device, "dtype": self.settings.dtype}
+        return naming.model(how.judge, at_once=how.at_once, **settings) if how.judge else None
+
+    def _judged(self, seen: "Run", judge: Any, code: int) -> tuple[dict[str, JSON], int]:
         from videre import evaluate
 
         how, rows = self.switches, {}
-        settings = {"device": self.settings.device, "dtype": self.settings.dtype}
-        judge = naming.model(str(how.judge), at_once=how.at_once, **settings)
         for task in judging.tasks(self.benchmark, seen, how.judge_prompt):
             pins = judging.pinned(task, self.benchmark)
             found = evaluate.ask_judge(
@@ -194,7 +199,8 @@ class Plan:
 
         pins = {name: {key: row[key] for key in ("judge", "card", "prompt_sha256")} for name, row in judged.items()}
         card = {**self.inputs, "selector": selector_name(self.select), "versions": _versions()}
-        card |= {"judge": pins, "limit": self.switches.limit, "counts": table["counts"], "command": sys.argv[1:]}
+        command = [naming.told(word) for word in sys.argv[1:]]
+        card |= {"judge": pins, "limit": self.switches.limit, "counts": table["counts"], "command": command}
         jobs.replace_file(self.folder / "run.json", dumps(card) + "\n")
         jobs.replace_file(self.folder / "metrics.json", dumps(table) + "\n")
         return table
@@ -203,7 +209,7 @@ class Plan:
 def _inputs(benchmark: Benchmark, settings: Settings, model: Answerer) -> dict[str, JSON]:
     own = {name: key for name in ("model", "select") if (key := _own_file(getattr(settings, name)))}
     files = {**benchmark.files, **own}
-    card = {"settings": asdict(settings), "model": dict(model.card), "files": files}
+    card = {"settings": settings.told(), "model": dict(model.card), "files": files}
     return {"videre": __version__, "benchmark": benchmark.name, **card}
 
 

@@ -110,3 +110,15 @@ def test_logins_of_servers_stand_in_no_settings_and_no_message():
     with pytest.raises(ConfigError) as caught:
         naming.model(login)
     assert "s3cret" not in str(caught.value)
+
+
+def test_the_seed_reaches_selectors_that_draw_and_no_other(monkeypatch):
+    def make(*folder, **settings):
+        made = lambda video, question: None  # noqa: E731
+        made.settings = settings
+        return made
+
+    monkeypatch.setattr(naming, "_load", lambda place: make)
+    texts = ("q-frame:clip=c", "q-frame:clip=c,seed=1", "focus:clip=c", "uniform", "./f:strategy=q-frame", "./f")
+    given = [naming.selector(text, k=4, seed=5).settings for text in texts]
+    assert [settings.get("seed") for settings in given] == [5, 1, 5, None, 5, None]

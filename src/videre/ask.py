@@ -42,7 +42,7 @@ def ask(
         model: who answers; None takes the built-in model, which knows only its generated world.
         select: which moments are shown; None takes 8 uniform ones.
         size_px: frames whose longer side is longer than this are scaled down to it; None shows them as they are.
-        seed: written to the run card; decoding is greedy, so that only selectors that draw use it.
+        seed: written to the run card: the one that `select` was made with, where it draws. Nothing here does.
         id: name of the record; None takes the file name.
 
     Raises:

@@ -85,7 +85,7 @@ def load(settings: Settings, *, at_once: int = 8) -> tuple[Answerer, Selector]:
         ModelError: the model cannot be loaded.
         ConfigError: no such selector.
     """
-    select = naming.selector(settings.select, k=settings.frames)
+    select = naming.selector(settings.select, k=settings.frames, seed=settings.seed)
     remote = settings.trust_remote_code or None
     loader = {"device": settings.device, "dtype": settings.dtype, "revision": settings.revision}
     return naming.model(settings.model, at_once=at_once, **loader, trust_remote_code=remote), select

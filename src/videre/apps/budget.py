@@ -16,7 +16,7 @@ from videre.types import JSON, Question, Selector
 
 def show(tasks: Sequence[Task | DataError], settings: Settings, *, as_json: bool) -> int:
     """Prints a line an item; returns 0, or 3 where nothing could be read, or 4 where some could not."""
-    select = naming.selector(settings.select, k=settings.frames)
+    select = naming.selector(settings.select, k=settings.frames, seed=settings.seed)
     failed = 0
     for task in tasks:
         try:

@@ -64,7 +64,7 @@ class Videre(lmms):
         if unknown := sorted(set(more) - {"max_batch_size"}):
             raise ConfigError(f"videre takes no model argument {', '.join(unknown)}; a number of frames is frames=")
         self.model = naming.model(pretrained, device=device, dtype=dtype, revision=revision)
-        self.select = naming.selector(select.replace(";", ","), k=frames)
+        self.select = naming.selector(select.replace(";", ","), k=frames, seed=seed)
         self.size_px, self.seed, self.letters = size_px, seed, letters
         self.evidence = Path(evidence) if evidence else None
 

@@ -13,6 +13,9 @@ from videre.apps.catalog import BENCHMARKS, MODELS, SELECTORS, TRAINED, TRAINERS
 from videre.errors import ConfigError
 from videre.types import JSON, Answerer, Selector
 
+DRAWING = ("focus", "q-frame")
+"""Selectors that draw, and take a seed."""
+
 
 def model(name: str, *, at_once: int = 8, **settings: JSON) -> Answerer:
     """The model that a name stands for.
@@ -78,12 +81,13 @@ def is_server(name: str) -> bool:
     return name.startswith(("http://", "https://"))
 
 
-def selector(text: str, *, k: int | None = None) -> Selector:
+def selector(text: str, *, k: int | None = None, seed: int | None = None) -> Selector:
     """The selector that `NAME`, `NAME:key=value,...` or `file.py:function` stands for.
 
     Args:
         text: as typed after `--select`; a folder or hub id is a trained frame selector.
         k: the number of frames, where the text does not set it and the selector takes one.
+        seed: of a selector that draws, where the text does not set it.
 
     Raises:
         ConfigError: no such selector, setting, file or function; the nearest name is shown.
@@ -93,11 +97,13 @@ def selector(text: str, *, k: int | None = None) -> Selector:
         if is_own(text):
             return own(text)
         if "/" in name or Path(name).is_dir():
-            return _trained(name, rest, k)
+            return _trained(name, rest, k, seed)
         raise ConfigError(f"no selector {name!r}{_nearest(name, SELECTORS)}; or give your own as file.py:function")
     settings = _settings(rest, text)
     if k is not None:
         settings.setdefault("k", k)
+    if seed is not None and name in DRAWING:
+        settings.setdefault("seed", seed)
     make = _load(SELECTORS[name])
     try:
         _check_settings(make, settings)
@@ -108,11 +114,13 @@ def selector(text: str, *, k: int | None = None) -> Selector:
     return select
 
 
-def _trained(name: str, rest: str, k: int | None) -> Selector:
+def _trained(name: str, rest: str, k: int | None, seed: int | None) -> Selector:
     """A trained frame selector by its folder or hub id."""
     settings = _settings(rest, name)
     if k is not None:
         settings.setdefault("k", k)
+    if seed is not None and settings.get("strategy") in DRAWING:
+        settings.setdefault("seed", seed)
     select: Any = _load(TRAINED)(name, **settings)
     select.name = told(f"{name}:{rest}" if rest else name)
     return select

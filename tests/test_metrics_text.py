@@ -26,6 +26,8 @@ COLOURS = {"A": "Red", "B": "Blue", "C": "Green", "D": "Yellow"}
         ("words", "Yes.", "yes", True),
         ("words", "The red ball!", "red ball", True),
         ("words", "red balls", "red ball", False),
+        ("words", "“The man’s dog”", "man's dog", True),
+        ("words", "狗。", "狗", True),
         ("first-word", "dog running in a park", "dog", True),
         ("first-word", "A dog", "dog", True),
         ("first-word", "", "dog", False),

@@ -10,6 +10,8 @@ from types import MappingProxyType
 from videre.metrics.choice import Choice, tally
 from videre.metrics.interval import Share
 
+_MARKS = string.punctuation + "“”‘’«»„…–—。，、！？：；（）「」『』¿¡"
+
 Match = Callable[[str, str], bool]
 """(reply, answer) -> whether they count as the same."""
 
@@ -50,7 +52,7 @@ def words(text: str) -> list[str]:
     >>> words("The man's dog, outside.")
     ["man's", 'dog', 'outside']
     """
-    bare = (word.strip(string.punctuation) for word in re.split(r"\s+", text.casefold()))
+    bare = (word.strip(_MARKS).replace("’", "'") for word in re.split(r"\s+", text.casefold()))
     return [word for word in bare if word and word not in {"a", "an", "the"}]
 
 

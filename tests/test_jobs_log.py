@@ -7,6 +7,7 @@ import random
 import resource
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -264,6 +265,15 @@ def test_a_derived_file_is_the_old_one_or_the_new_one(tmp_path, monkeypatch):
         jobs.replace_file(path, b"new")
     assert json.loads(path.read_text()) == {"accuracy": 1}
     assert os.listdir(tmp_path) == ["metrics.json"]
+
+
+def test_threads_that_write_one_file_do_not_meet(tmp_path, no_fsync):
+    path = tmp_path / "cache.json"
+    with ThreadPoolExecutor(8) as pool:
+        for done in [pool.submit(jobs.replace_file, path, f"{n}" * 10_000) for n in range(200)]:
+            done.result()
+    assert len(set(path.read_text())) <= 3
+    assert os.listdir(tmp_path) == ["cache.json"]
 
 
 @pytest.mark.parametrize("place", ["a file/run", "n" * 300])

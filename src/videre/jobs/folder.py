@@ -6,6 +6,7 @@ import fcntl
 import json
 import os
 import socket
+import threading
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -60,7 +61,7 @@ def replace_file(path: str | Path, content: str | bytes) -> None:
         OutOfSpace: it could not be written; the old file is untouched.
     """
     path = Path(path)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    partial = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.partial")
     data = content.encode() if isinstance(content, str) else content
     with writing(path):
         try:
@@ -167,7 +168,7 @@ def check_manifest(folder: Path, manifest: Mapping[str, JSON], *, empty: bool, f
         return
     if not empty and not force:
         differences = "; ".join(difference(old, new))
-        advice = "start a new run (--new-run) or take the new inputs (--force)"
+        advice = "give another folder, or --new-run or --force where the command has them"
         raise ConfigError(f"{folder} was begun with other inputs: {differences}: {advice}", code="changed_inputs")
     if not empty and old is not None:
         history = len(list(folder.glob("manifest-*.json"))) + 1

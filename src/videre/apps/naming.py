@@ -36,7 +36,7 @@ def model(name: str, *, at_once: int = 8, **settings: JSON) -> Answerer:
     try:
         return _made(name, given, at_once)
     except ValueError as error:
-        raise ConfigError(f"model {name!r}: {error}") from error
+        raise ConfigError(f"model {told(name)!r}: {error}") from error
 
 
 def _made(name: str, given: Mapping[str, JSON], at_once: int) -> Answerer:

@@ -117,6 +117,12 @@ def test_a_refusal_has_its_own_code(model):
         (["ask", "a.mp4", "why?", "--select", "uniform:kk=3"], 2, "no setting 'kk'; did you mean 'k'?"),
         (["ask", "-", "-O", "a", "-O", "b"], 2, "leave -O out"),
         (["ask", "a.mp4", __file__], 2, "the question comes last"),
+        (["ask", "a.mp4", "why?", "--device", "tpu3"], 2, "model 'builtin': device is auto, cpu, cuda"),
+        (["ask", "a.mp4", "why?", "--dtype", "int8"], 2, "'int8' is not one of 'auto', 'float32'"),
+        (["ground", "a.mp4", " ", "--encoder", "x"], 2, "the question is empty"),
+        (["stream", "a.mp4", " ", "-m", "builtin"], 2, "the question is empty"),
+        (["label", "world", "-o", "x"], 2, "name a model that makes labels: --spatial MODEL"),
+        (["world", "-o", "/proc/none/x"], 2, "/proc/none: No such file or directory; name another place"),
         (["repot"], 2, "No such command 'repot'. Did you mean 'report'?"),
         (["report", __file__], 2, "line 1: not JSON; expected a line that `videre ask --json` wrote"),
         (["world", "stories", "--seconds", "20", "--events", "3"], 2, "need 20.4 s, got 20 s"),
@@ -193,6 +199,14 @@ def test_names_from_strangers_are_shown_and_written_and_never_obeyed(model, tmp_
 def test_an_answer_in_the_words_of_its_option_is_told_once(model, clip):
     done = videre("ask", clip, "what?", "-O", "What?", "-O", "no", "-m", model)
     assert "answer  WHAT?\n" in done.stdout
+
+
+def test_select_tells_the_times_of_frames_and_reads_beside_itself(clip):
+    done = videre("select", clip, "what?", "-s", "uniform:convention=ends", "-k", 4, "--json")
+    row = json.loads(done.stdout)
+    times = [frame["seconds"] for frame in row["frames"]]
+    assert times == [0.0, 0.6, 1.3, 1.9]  # ten frames a second: the moments are 0, 2/3, 4/3 and 2
+    assert row["video"]["isolated"] is True
 
 
 def test_track_is_chosen(model, tmp_path, clip):

@@ -246,8 +246,23 @@ def test_what_cannot_work_is_said_before_a_model_is_loaded(arguments, code, reas
 def test_no_video_at_all_is_no_input_and_a_gone_model_is_5(home, tmp_path):
     nowhere = on(home, "-o", tmp_path / "a", "--videos", tmp_path)
     assert nowhere.exception.exit_code == 3
+    assert "such as 0.mp4; pass the folder that holds them as --videos" in str(nowhere.exception)
     gone = on(home, "-o", tmp_path / "b", model="gone")
     assert gone.exception.exit_code == 5
+
+
+def test_a_judge_that_is_none_costs_no_answer(home, tmp_path):
+    done = on(home, "-o", tmp_path, "--judge", f"{home / 'own.py'}:nobody")
+    assert done.exception.exit_code == 2
+    assert not (tmp_path / "answers.jsonl").exists()
+
+
+def test_of_rows_with_one_id_the_first_is_kept_on_demand(home, tmp_path):
+    written(home, "twice.jsonl", (home / "rows.jsonl").read_text() * 2)
+    refused = on(home, "-o", tmp_path, file="twice.jsonl")
+    assert "keep the first with --dedupe" in str(refused.exception)
+    kept = on(home, "-o", tmp_path, "--json", "--dedupe", "--no-blind", file="twice.jsonl")
+    assert table(kept)["counts"]["n_scored"] == 8
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])

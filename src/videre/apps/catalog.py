@@ -70,7 +70,7 @@ BENCHMARKS: dict[str, dict[str, Any]] = {
         "groups": "videre.apps.benchmarks:causes",
     },
     "qvhighlights": {"reader": "videre.apps.benchmarks:moments", "scores": "moments"},
-    "rows": {"reader": "videre.data.rows:read"},
+    "rows": {"reader": "videre.data.rows:read", "takes": ("dedupe",)},
     "star": {"reader": "videre.data.star:read", "takes": ("part", "whole")},
     "tempcompass": {"reader": "videre.data.tempcompass:read", "takes": ("task",), "rules": ("tempcompass",)},
     "tgif-qa": {"reader": "videre.data.tgif_qa:read", "takes": ("task",)},

@@ -5,6 +5,7 @@ import signal
 import sys
 import traceback
 from difflib import get_close_matches
+from errno import EACCES, EDQUOT, EEXIST, EISDIR, ENAMETOOLONG, ENOENT, ENOSPC, ENOTDIR, EPERM, EROFS
 from importlib import import_module
 from types import FrameType
 
@@ -17,6 +18,8 @@ EPILOG = """\b
 Exit codes: 0 done, 1 a bug, 2 usage, 3 no input could be read, 4 finished but some items failed,
 5 model or server not available, 6 out of disk or memory (resumable), 7 refused by policy,
 130/143 interrupted (resumable)."""
+
+_PLACES = (EACCES, EEXIST, EISDIR, ENAMETOOLONG, ENOENT, ENOTDIR, EPERM)
 
 
 class _Commands(click.Group):
@@ -67,18 +70,34 @@ def run(arguments: list[str]) -> int:
         return _close_stdout()
     except errors.VidereError as error:
         return _say(f"error: {error}", error.exit_code)
+    except OSError as error:
+        return _unusable(error)
     except Terminated:
         return _say("terminated", errors.TERMINATED)
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else errors.BUG
     except Exception:  # what is left is a bug of ours
-        traceback.print_exc()
-        return _say("this is a bug in videre: please report it with the lines above", errors.BUG)
+        return _bug()
 
 
 def _say(line: str, code: int) -> int:
     click.echo(f"videre: {line}", err=True)
     return code
+
+
+def _bug() -> int:
+    traceback.print_exc()
+    return _say("this is a bug in videre: please report it with the lines above", errors.BUG)
+
+
+def _unusable(error: OSError) -> int:
+    """A place that was named and cannot be read or written, or a full disk; anything else is a bug."""
+    place = f"{error.filename}: " if error.filename is not None else ""
+    if error.errno in (ENOSPC, EDQUOT, EROFS):
+        return _say(f"error: {place}{error.strerror}; make room and run the same again", errors.OUT_OF_SPACE)
+    if not place or error.errno not in _PLACES:
+        return _bug()
+    return _say(f"error: {place}{error.strerror}; name another place", errors.USAGE)
 
 
 def _close_stdout() -> int:

@@ -42,6 +42,7 @@ _OPTIONS = (
     click.option("--whole", is_flag=True, default=None, help="star: the whole video, not the part asked about."),
     click.option("--verbs", type=FILE, help="epic-kitchens: EPIC_100_verb_classes.csv, for more words of a verb."),
     click.option("--nouns", type=FILE, help="epic-kitchens: EPIC_100_noun_classes.csv, for more words of a thing."),
+    click.option("--dedupe", is_flag=True, default=None, help="rows: keep the first of several rows with one id."),
     click.option("--limit", type=click.IntRange(1), help="Ask only the first so many questions."),
     click.option("-o", "--out", type=FOLDER, help="Run folder; run again to resume. [default: under runs/]"),
     click.option(

@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 import click
 
+from videre.apps.inputs import checked_question
 from videre.errors import ConfigError
 from videre.record import Record, dumps, to_row, video_facts
 from videre.types import JSON, Answer, Question
@@ -163,7 +164,7 @@ def command(video: str, question: str, as_json: bool, html: Path | None, frames:
 
     The record of --json is a trace: `videre replay` makes the same evidence of it without any model.
     """
-    record = grounded(video, Question(question), selector(k=frames, **settings))
+    record = grounded(video, checked_question(question, ()), selector(k=frames, **settings))
     if html is not None:
         from videre import report
 

@@ -109,6 +109,8 @@ def _labeller(given: dict[str, Any]) -> Any:
     from videre.methods.frame_selector.scorers import Truth
     from videre.methods.frame_selector.temporal import Temporal
 
+    if not given["spatial"] and not given["captions"]:
+        raise ConfigError("name a model that makes labels: --spatial MODEL, --captions MODEL, or both")
     loaded: dict[str, Any] = {}
 
     def model(name: str) -> Any:

@@ -70,7 +70,7 @@ def _clip(encoder: Any, path: Path, index: Any) -> Any:
     from videre.video.sample import centres
 
     windows: Any = index.card["windows"]
-    with open_video(str(path)) as video:
+    with open_video(str(path), isolate=True) as video:
         frames = frames_at(video, centres(video.duration_seconds, int(windows["frames"])))
     return encoder.clips(frames.pixels[None])[0]
 
@@ -80,7 +80,7 @@ def _line(index: Any, hit: Any, rank: int, as_json: bool) -> str:
     if as_json:
         times = {"start_seconds": span.start_seconds, "end_seconds": span.end_seconds}
         return json.dumps({"rank": rank, "video": path, **times, "score": span.confidence})
-    return f"{span.confidence:.3f}  {span.start_seconds:7.1f} s to {span.end_seconds:7.1f} s  {path}"
+    return f"{span.confidence:6.3f}  {span.start_seconds:7.1f} s to {span.end_seconds:7.1f} s  {path}"
 
 
 def _print_captions(index: Any, encoder: Any, path: Path, k: int, as_json: bool) -> None:

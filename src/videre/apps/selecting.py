@@ -11,6 +11,9 @@ from videre.apps import printing
 from videre.record import Record, video_facts
 from videre.types import Answer, Evidence, Question, Selector, Step, Usage, Video
 
+TIMES_SIZE_PX = 32
+"""Longest side of frames of which only the times are wanted."""
+
 
 @click.command("select")
 @click.argument("video")
@@ -20,6 +23,7 @@ from videre.types import Answer, Evidence, Question, Selector, Step, Usage, Vide
     help="NAME:key=value,..., a trained selector's folder, or FILE.py:FUNCTION; several are shown side by side.",
 )  # fmt: skip
 @click.option("-k", "--frames", type=click.IntRange(1, 10_000), default=8, show_default=True, help="Frames to choose.")
+@click.option("--track", type=click.IntRange(0), help="Which moving-picture track, from 0; default: the file's own.")
 @click.option("--sheet", type=click.Path(path_type=Path, dir_okay=False), help="Picture of the chosen frames.")
 @click.option("--report", type=click.Path(path_type=Path, dir_okay=False), help="HTML page, selectors side by side.")
 @click.option("--json", "as_json", is_flag=True, help="One evidence record a selector on standard output.")
@@ -28,6 +32,7 @@ def command(
     question: str,
     selectors: Sequence[str],
     frames: int,
+    track: int | None,
     sheet: Path | None,
     report: Path | None,
     as_json: bool,
@@ -43,7 +48,7 @@ def command(
 
     asked = checked_question(question, ())
     chosen = {text: naming.selector(text, k=frames) for text in selectors}
-    with open_video(video) as opened:
+    with open_video(video, isolate=True, track=track) as opened:
         records = [_record(opened, asked, text, select) for text, select in chosen.items()]
         if sheet is not None:
             _sheet(opened, records, sheet)
@@ -61,9 +66,15 @@ def command(
 
 
 def _record(video: Video, question: Question, text: str, select: Selector) -> Record:
+    """What a selector chose, with the times of the frames that are shown at the moments that it named."""
+    from videre.ask import shown_evidence
+    from videre.video.look import look
+
     started = time.perf_counter()
     evidence = select(video, question)
     spent_ms = round((time.perf_counter() - started) * 1e3, 1)
+    if evidence.seconds:
+        evidence = shown_evidence(evidence, look(video, evidence, size_px=TIMES_SIZE_PX))
     steps = evidence.steps or (Step("select", {"selector": text}, list(evidence.seconds), spent_ms),)
     told = Evidence(evidence.seconds, evidence.scores, evidence.spans, evidence.boxes, steps, evidence.scored)
     count = f"{len(evidence.seconds)} frames by {text}"

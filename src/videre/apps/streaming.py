@@ -11,6 +11,8 @@ from typing import Any
 import click
 import numpy as np
 
+from videre.apps.answering import DTYPES
+from videre.apps.inputs import checked_question
 from videre.apps.printing import as_json, clock, printable
 from videre.errors import USAGE, ModelError
 from videre.record import Record
@@ -30,7 +32,7 @@ from videre.types import Evidence, Frames, Question, Step
               help="With --grows: nothing new for so long is the end.")  # fmt: skip
 @click.option("--where", is_flag=True, help="Say also which stretches of the video each reply rests on.")
 @click.option("--device", help="cpu, cuda, ...; default: a GPU where there is one.")
-@click.option("--dtype", help="float32, bfloat16, float16; default: the checkpoint's own.")
+@click.option("--dtype", type=click.Choice(DTYPES), help="Default: the checkpoint's own.")
 @click.option("--json", "write_json", is_flag=True, help="One evidence record a line.")
 def command(
     source: str,
@@ -51,7 +53,7 @@ def command(
     SOURCE is a file, or - for bytes on standard input (MPEG-TS, Matroska, YUV4MPEG ...):
     ffmpeg -i rtsp://CAMERA -f mpegts - | videre stream - "who is at the door?" -m ma-lmm:CHECKPOINT
     """
-    asked = [Question(text) for text in questions]
+    asked = [checked_question(text, ()) for text in questions]
     frames = _frames(source, fps=fps, size_px=size_px, grows=grows, idle_seconds=idle_seconds)
     session = _session(model, asked, device=device, dtype=dtype, where=where)
     name = "<stdin>" if source == "-" else source

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from videre.apps import naming
+from videre.apps.inputs import checked_question
 from videre.apps.selector_study import command as selectors
 from videre.apps.study_run import Study, device_of, numbers
 from videre.errors import ConfigError
@@ -129,7 +130,6 @@ def attention(
     """
     from videre.methods.t2vid import plots
     from videre.methods.t2vid.attention import looks
-    from videre.types import Question
     from videre.video.look import look
     from videre.video.open import open_video
     from videre.video.sample import uniform
@@ -137,7 +137,7 @@ def attention(
     loaded = naming.model(model, **device_of(model, device))
     if not hasattr(loaded, "network"):
         raise ConfigError(f"{model} does not run here, so its attention cannot be seen: name a checkpoint")
-    asked = Question(question)
+    asked = checked_question(question, ())
     with open_video(video, isolate=True) as opened:
         shown = look(opened, uniform(number)(opened, asked), size_px=size_px)
     found = looks(loaded, [shown], asked)

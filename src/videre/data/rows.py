@@ -65,7 +65,8 @@ def split(path: Source, *, dedupe: bool = False) -> Rows:
             found.samples.append(sample)
         elif not dedupe:
             reason = f"the id {sample.id!r} was used before, on line {lines[sample.id]}"
-            raise row.wrong(reason, fix="remove one of the rows, or keep the first with dedupe", code="duplicate_id")
+            fix = "remove one of the rows, or keep the first with --dedupe (dedupe=True)"
+            raise row.wrong(reason, fix=fix, code="duplicate_id")
         lines.setdefault(sample.id, row.line)
     return found
 

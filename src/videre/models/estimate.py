@@ -4,7 +4,8 @@ The processor is given frames without content (tensors on torch's `meta` device,
 the count is its own count, with its own resizing and budgets.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ compat.need_hf()
 
 import torch  # noqa: E402
 import transformers  # noqa: E402
+from transformers.utils import logging  # noqa: E402
 
 from videre.models.handover import Abilities, Handed, Handover, Mode, choose, hand_over  # noqa: E402
 from videre.models.loading import load_errors  # noqa: E402
@@ -69,7 +71,8 @@ def estimate(
         parameters = _parameters(config)
     number = _number(config, dtype)
     asked = listed(question or Question("What happens in the video?"))
-    seen = _tokens(prompter, asked, frames_count, size_px=(height_px, width_px))
+    with _hushed():  # resizing is told to be inexact where pictures have no content: nothing is resized here
+        seen = _tokens(prompter, asked, frames_count, size_px=(height_px, width_px))
     bytes_ = {
         "weights_bytes": _stored_bytes(checkpoint) if dtype == "auto" else parameters * number.itemsize,
         "kv_cache_bytes": _kv_bytes(config.get_text_config(), seen["tokens"], number.itemsize),
@@ -85,6 +88,16 @@ def estimate(
         **bytes_,
         "total_bytes": sum(bytes_.values()),
     }
+
+
+@contextmanager
+def _hushed() -> Iterator[None]:
+    level = logging.get_verbosity()
+    logging.set_verbosity_error()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
 
 
 def _tokens(prompter: Prompter, asked: str, count: int, *, size_px: tuple[int, int]) -> dict[str, Any]:

@@ -223,6 +223,12 @@ def test_a_model_that_keeps_failing_ends_the_run(tmp_path):
     assert (outcome.done, outcome.failed) == (200, 0)
 
 
+@pytest.mark.parametrize("engine", [jobs.Local(), jobs.Threads(2)])
+def test_work_that_exits_ends_the_run(tmp_path, engine):
+    with pytest.raises(SystemExit):
+        run(tmp_path, work=lambda item: sys.exit(3), engine=engine)
+
+
 def test_bad_videos_never_end_the_run(tmp_path):
     def work(item):
         raise VideoError("empty")

@@ -12,7 +12,7 @@ from videre.jobs.stop import Stop
 
 LOOK_SECONDS = 0.2
 Given = SimpleQueue[Item | None]
-Ended = SimpleQueue[Result | Exception]
+Ended = SimpleQueue[Result | BaseException]
 
 
 @dataclass(frozen=True)
@@ -48,8 +48,8 @@ class Threads:
                 found = _ready(ended)
                 busy -= len(found)
                 # Answers first: they are not lost where one of the others ends the run.
-                for result in sorted(found, key=lambda one: isinstance(one, Exception)):
-                    if isinstance(result, Exception):
+                for result in sorted(found, key=lambda one: isinstance(one, BaseException)):
+                    if isinstance(result, BaseException):
                         raise result
                     yield result
         finally:
@@ -57,9 +57,9 @@ class Threads:
                 given.put(None)
 
 
-def _ready(ended: Ended) -> list[Result | Exception]:
+def _ready(ended: Ended) -> list[Result | BaseException]:
     """What has ended by now; waits a moment for the first."""
-    found = list[Result | Exception]()
+    found = list[Result | BaseException]()
     with contextlib.suppress(Empty):
         found.append(ended.get(timeout=LOOK_SECONDS))
         while True:
@@ -72,5 +72,5 @@ def _serve(work: Work, given: Given, ended: Ended) -> None:
     while (item := given.get()) is not None:
         try:
             ended.put(attempt(work, item))
-        except Exception as error:  # what ends the run
+        except BaseException as error:  # what ends the run, `sys.exit` in a person's own code too
             ended.put(error)

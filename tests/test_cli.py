@@ -127,6 +127,7 @@ def test_a_refusal_has_its_own_code(model):
         (["report", __file__], 2, "line 1: not JSON; expected a line that `videre ask --json` wrote"),
         (["world", "stories", "--seconds", "20", "--events", "3"], 2, "need 20.4 s, got 20 s"),
         (["report", "gone.jsonl"], 3, "gone.jsonl"),
+        (["select", "a.mp4", "why?", "--sheet", "sheet.xyz"], 2, "end its name with .png"),
     ],
 )
 def test_what_cannot_work_is_said_in_words(arguments, code, reason):
@@ -165,6 +166,7 @@ def test_a_folder_holds_log_records_page_and_cues_and_a_second_run_decodes_nothi
     written = {path.name for path in (tmp_path / "run").iterdir()}
     assert {"evidence.jsonl", "report.html", "spans.vtt", "spans.srt", "answers.csv"} <= written
     assert "report.html" in first.stdout
+    assert "data:image/jpeg" in (tmp_path / "run" / "report.html").read_text()
     log = (tmp_path / "run" / "answers.jsonl").read_bytes()
     again = videre(*arguments)
     assert again.returncode == 0, again.stderr

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from videre.apps import printing
+from videre.apps import pages, printing
 from videre.record import Record, video_facts
 from videre.types import Answer, Evidence, Question, Selector, Step, Usage, Video
 
@@ -46,6 +46,7 @@ def command(
     from videre.apps.inputs import checked_question
     from videre.video.open import open_video
 
+    _check_picture(sheet)
     asked = checked_question(question, ())
     chosen = {text: naming.selector(text, k=frames) for text in selectors}
     with open_video(video, isolate=True, track=track) as opened:
@@ -53,8 +54,6 @@ def command(
         if sheet is not None:
             _sheet(opened, records, sheet)
     if report is not None:
-        from videre import report as pages
-
         pages.write(records, report)
     aside = max(
         (step.inputs.get("damaged_files_set_aside", 0) for r in records for step in r.evidence.steps), default=0
@@ -96,6 +95,14 @@ def _lines(record: Record) -> list[str]:
         for seconds, score in zip(evidence.seconds, scores, strict=True)
     ]
     return [head, *rows]
+
+
+def _check_picture(path: Path | None) -> None:
+    """Raises a usage error for a file whose ending is of no kind of picture, before anything is looked at."""
+    from PIL import Image
+
+    if path is not None and path.suffix.lower() not in Image.registered_extensions():
+        raise click.UsageError(f"--sheet {path} is no picture: end its name with .png or .jpg")
 
 
 def _sheet(video: Video, records: Sequence[Record], path: Path) -> None:

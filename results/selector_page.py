@@ -51,8 +51,9 @@ def _claim(name: str, one: dict[str, Any]) -> str:
     return f"| {name} | {100 * one['value']:.1f} | {interval} | {margin} | {'yes' if one['holds'] else '**no**'} |"
 
 
-FIRST = """Of the first settings (commit d05cb2d, seeds 930000, 930010 and 930020, 1147 CPU seconds) `trained query` was another: 1500 steps of 64
-questions on scores alone, from plain random weights, with 1600 films of four questions. It fell short of four of its six claims:
+FIRST = """Of the first settings (commit d05cb2d, seeds 930000, 930010 and 930020, 1147 CPU seconds) `trained query` was
+another: 1500 steps of 64 questions on scores alone, from plain random weights, with 1600 films of four questions.
+It fell short of four of its six claims:
 
 | claim of the first settings | difference | 95 % interval | must exceed | held |
 | --- | ---: | ---: | ---: | --- |
@@ -63,15 +64,16 @@ questions on scores alone, from plain random weights, with 1600 films of four qu
 | 8 of trained query beat 16 uniform by 20 | 23.2 | 21.1 to 25.3 | 20 | yes |
 | trained query keeps 85 % of its labels, k=4 | -14.0 | -15.6 to -12.2 | 0 | **no** |
 
-All else held there too, the per-frame layout with 95.0 % right (66.4 % by the second answerer) from four frames. What the
-query lacked, and how that was found on another seed, is in [the log](../docs/log.md#choosing-frames)."""
+All else held there too, the per-frame layout with 95.0 % right (66.4 % by the second answerer) from four frames.
+What the query lacked, and how that was found on another seed, is in [the log](../docs/log.md#choosing-frames)."""
 
-NOTE = """What this shows and what not: labels beat each other by how the questions are made (a badge stands in no
-caption, an order in no single frame), so these rows test that labelling, strategies and training keep what is there.
-The judge, the caption reader and the first answerer are small programs over networks that read pixels; the CLIP is
-small too. The selectors have no pre-trained language model to start from, so all of them but the vision tower learns,
-in one stage, on films of their seed's own. `trained` is the per-frame layout, on scores alone; `trained query` the
-paper's, on scores and answers, the two losses of its first stage, in each step. It begins with attention that copies and
-a head that tells places (`needle_start.py`), which a pre-trained model would bring; nothing of that knows a word or a frame.
-So the two layouts are no fair race: the query had more steps and the answers. Clips of the world, with the shipped model
-as answerer: [selector_world.md](selector_world.md)."""
+NOTE = """What this shows and what not: labels beat each other by how the questions are made (a badge stands in
+no caption, an order in no single frame), so these rows test that labelling, strategies and training keep what
+is there. The judge, the caption reader and the first answerer are small programs over networks that read
+pixels; the CLIP is small too. The selectors have no pre-trained language model to start from, so all of them
+but the vision tower learns, in one stage, on films of their seed's own. `trained` is the per-frame layout, on
+scores alone; `trained query` the paper's, on scores and answers, the two losses of its first stage, in each
+step. It begins with attention that copies and a head that tells places (`needle_start.py`), which a pre-trained
+model would bring; nothing of that knows a word or a frame. So the two layouts are no fair race: the query had
+more steps and the answers. Clips of the world, with the shipped model as answerer:
+[selector_world.md](selector_world.md)."""

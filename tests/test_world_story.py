@@ -1,9 +1,10 @@
 """Stories: an independent tracker finds in the decoded pixels what the truth says; exports are read by our readers."""
 
 import hashlib
+import json
 from collections import Counter, defaultdict
 from dataclasses import replace
-from itertools import pairwise
+from itertools import pairwise, product
 
 import av
 import numpy as np
@@ -214,6 +215,9 @@ def test_exports_are_read_back_by_the_readers_of_the_benchmarks(tmp_path):
     assert {s.kind for s in star.read(tmp_path / "star.json")} == set(star.KINDS)
     assert [p.text for p in retrieval.msrvtt(tmp_path / "msrvtt.csv")] == [s.caption for s in stories]
     assert [s.answer for s in activities.breakfast(tmp_path / "breakfast.json")] == [s.activity for s in stories]
+    for name, row in json.loads((tmp_path / "breakfast.json").read_text()).items():
+        kinds = [act.kind for act in by_name[name].events]
+        assert row["class_label"] == list(product(EVENTS, repeat=len(kinds))).index(tuple(kinds))
     for sample in activities.coin(tmp_path / "coin.json"):
         assert [span.label for span in sample.spans] == [act.caption for act in by_name[sample.id].events]
     labels = [clip.action for clip in label_sets.kinetics(tmp_path / "kinetics.csv")]

@@ -4,7 +4,7 @@ import csv
 import json
 import os
 from collections.abc import Iterable, Sequence
-from itertools import product
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -97,9 +97,8 @@ def _star(stories: Iterable[Story]) -> list[dict[str, Any]]:
 
 
 def _breakfast(story: Story) -> dict[str, Any]:
-    classes = ["-".join(kinds) for kinds in product(EVENTS, repeat=len(story.events))]
     frames = round(story.config.seconds * story.config.fps)
-    label = classes.index(story.activity)
+    label = reduce(lambda number, act: number * len(EVENTS) + EVENTS.index(act.kind), story.events, 0)
     named = {"class_name": story.activity, "class_label": label}
     return {"duration": story.config.seconds, "frame_length": frames, **named}
 

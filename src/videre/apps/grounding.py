@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 import click
 
+from videre.apps import pages
 from videre.apps.inputs import checked_question
 from videre.errors import ConfigError
 from videre.record import Record, dumps, to_row, video_facts
@@ -166,9 +167,7 @@ def command(video: str, question: str, as_json: bool, html: Path | None, frames:
     """
     record = grounded(video, checked_question(question, ()), selector(k=frames, **settings))
     if html is not None:
-        from videre import report
-
-        report.write([record], html)
+        pages.write([record], html)
     click.echo(dumps(to_row(record)) if as_json else _text(record))
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from videre import __version__, errors, jobs
-from videre.apps import printing
+from videre.apps import pages, printing
 from videre.apps.answering import Settings, answerer, exit_code, load
 from videre.apps.inputs import Task
 from videre.apps.progress import noted
@@ -79,7 +79,7 @@ def derive(records: Sequence[Record], folder: Path, formats: Sequence[str], *, e
     for kind in formats:
         path = folder / NAMES[kind]
         if kind == "html":
-            _write_page(records, path)
+            pages.write(records, path)
         else:
             jobs.replace_file(path, _text(kind, records))
         click.echo(f"wrote {path}", err=err)
@@ -110,12 +110,6 @@ def _worked(item: jobs.Item, work: Callable[[Task], Record]) -> Record:
     if isinstance(item.payload, DataError):
         raise item.payload
     return work(item.payload)
-
-
-def _write_page(records: Sequence[Record], path: Path) -> None:
-    from videre import report
-
-    report.write(records, path)
 
 
 def _text(kind: str, records: Sequence[Record]) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from videre.apps import pages
 from videre.errors import NO_INPUT, DataError
 from videre.record import Record, from_row
 
@@ -28,12 +29,10 @@ def command(files: tuple[str, ...], out: Path, title: str | None, embed_video: b
 
     FILES hold one record a line, as `videre ask --json` prints them; `-` is standard input.
     """
-    from videre import report
-
     records = [record for name in files for record in _records(name)]
     if not records:
         raise DataError(f"no records in {', '.join(files)}: is the command before it done?", exit_code=NO_INPUT)
-    click.echo(report.write(records, out, title=title, embed_video=embed_video))
+    click.echo(pages.write(records, out, title=title, embed_video=embed_video))
 
 
 def _records(name: str) -> Iterator[Record]:

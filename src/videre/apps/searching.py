@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from videre.apps import pages
 from videre.errors import NO_INPUT, ConfigError, DataError
 
 
@@ -48,8 +49,6 @@ def command(
     for rank, hit in enumerate(best, 1):
         click.echo(_line(found, hit, rank, as_json))
     if report:
-        from videre import report as pages
-
         click.echo(f"wrote {pages.write(_records(found, best, query, asked), report, title=asked)}", err=True)
 
 
@@ -119,7 +118,7 @@ def _records(index: Any, hits: Sequence[Any], query: Any, asked: str) -> list[An
             spans=tuple(spans),
             scored=ScoreLine(middles, tuple(map(float, scores))),
         )
-        with open_video(str(index.root / index.videos[number])) as video:
+        with open_video(str(index.root / index.videos[number]), isolate=True) as video:
             text = "; ".join(f"{span.start_seconds:.1f} s to {span.end_seconds:.1f} s" for span in spans)
             answer = Answer(text, evidence=evidence, run={"index": index.card})
             records.append(Record(index.videos[number], video_facts(video), Question(asked), answer))

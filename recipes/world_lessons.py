@@ -28,6 +28,8 @@ DIRECT_KINDS = ("CW", "DC", "DO", "CH", "TC", "DL", "Interaction")
 """Questions whose evidence is the event of the thing that they name."""
 ORDER_KINDS = ("TN", "TP")
 READ_KINDS = (*ORDER_KINDS, "TC")
+WAYS = {"TN": "After", "TP": "Before", "TC": "With"}
+"""How a reply starts that looks for another thing than the one that is named: what to look for stands next to it."""
 STORY_EVENTS = 4
 """Of a story whose frames are described."""
 Said = Callable[[Story, np.ndarray], list[str]]
@@ -85,20 +87,25 @@ def listing(seed: int, said: Said | None = None) -> Lesson | None:
     named = asked_of(sample.question.text)
     if not all(steps) or not any(named in lines[i] for i in steps[0]):
         return None
-    reply = searched(named, steps if sample.kind != "TP" else [step[::-1] for step in steps], lines)
+    reply = searched(way(sample), steps if sample.kind != "TP" else [step[::-1] for step in steps], lines)
     chosen = sorted(i for step in steps for i in step)
     shown = "\n".join(f"{i}: {line}" for i, line in enumerate(said(told, seconds) if said else lines))
     prompt = LIST.format(count=len(lines), captions=shown, question=sample.question.text)
     return Lesson("list", sample.kind, prompt, reply, chosen)
 
 
-def searched(named: str, steps: list[list[int]], lines: list[str]) -> str:
+def way(sample: Sample) -> str:
+    """Where to look from where: "After red star"."""
+    return f"{WAYS.get(str(sample.kind), 'For')} {asked_of(sample.question.text)}"
+
+
+def searched(start: str, steps: list[list[int]], lines: list[str]) -> str:
     """The way from a name to its lines and on to the next thing's, one look-up a step, then all lines.
 
-    >>> searched("red star", [[4, 3], [1, 0]], ["", "a blue ring and a red cross"])
-    'For red star: 4, 3; 1: blue ring and red cross, 0. [4, 3, 1, 0]'
+    >>> searched("Before red star", [[4, 3], [1, 0]], ["", "a blue ring and a red cross"])
+    'Before red star: 4, 3; 1: blue ring and red cross, 0. [4, 3, 1, 0]'
     """
-    words = f"For {named}: {numbers(steps[0])}"
+    words = f"{start}: {numbers(steps[0])}"
     for first, *others in steps[1:]:
         words += f"; {numbers([first])}: {' and '.join(NAMED.findall(lines[first]))}"
         words += f", {numbers(others)}" if others else ""
@@ -150,15 +157,30 @@ def reading(seed: int, said: Said | None = None) -> Lesson | None:
     if not samples:
         return None
     (sample,) = samples
+    asked, found = sample.question, sample.answer.removeprefix("the ")
     steps = [where(lines, seconds, act) for act in needed(told, sample)]
-    if not all(steps):
+    seen = [
+        [i for i in step if name in lines[i]] for step, name in zip(steps, (asked_of(asked.text), found), strict=False)
+    ]
+    if not all(steps) or not all(seen) or found not in lines[seen[-1][0]]:
         return None
-    asked = sample.question
     right = letter(asked.options.index(sample.answer))
     written = zip(seconds, said(told, seconds) if said else lines, strict=True)
     shown = "\n".join(f"{t:.1f} s: {line}" for t, line in written)
-    reply = f"For {asked_of(asked.text)}: {sample.answer.removeprefix('the ')}. {right}"
+    clocks = [int(f"{seconds[i]:.1f}".partition(".")[0]) for i in passed(sample.kind, seen)]
+    reply = f"{way(sample)}: {'; '.join(map(str, clocks))}: {found}. {right}"
     return Lesson("read", kind, READ.format(captions=shown, question=listed(asked)), reply, right, len(asked.options))
+
+
+def passed(kind: str | None, steps: list[list[int]]) -> list[int]:
+    """The lines on the way: the last of the thing that is named and the first after it, or the two the other way round.
+
+    >>> passed("TN", [[1, 2], [4, 5]]), passed("TP", [[4, 5], [1, 2]]), passed("TC", [[1, 2]])
+    ([2, 4], [4, 2], [1])
+    """
+    if len(steps) == 1:
+        return steps[0][:1]
+    return [step[-1 if (kind == "TP") == bool(i) else 0] for i, step in enumerate(steps)]
 
 
 def planning(seed: int, said: Said | None = None) -> Lesson | None:

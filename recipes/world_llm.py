@@ -21,7 +21,7 @@ import world_circuit as circuit
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
 from torch import nn
 from world_kept import kept
-from world_lessons import Lesson, lesson
+from world_lessons import WAYS, Lesson, lesson
 
 from videre.data import world
 from videre.data.world.scene import COLOURS, SHAPES
@@ -47,7 +47,7 @@ TOLD_WEIGHT = 4.0
 class Recipe:
     """All that decides the weights; the seed of lesson i of batch n is `first_seed + n * batch + i`."""
 
-    steps: int = 800
+    steps: int = 1400
     batch: int = 16
     lr: float = 2e-3
     layers: int = 3
@@ -81,7 +81,8 @@ def tokenizer() -> tf.PreTrainedTokenizerFast:
     )
     inner.train_from_iterator(corpus, trainer)
     spaced = [f" {name}" for name in names()]
-    known = [*fixed(), *map(str, range(100)), *spaced, *names()]
+    tenths = [f".{i} s:" for i in range(10)]
+    known = [*fixed(), *WAYS.values(), *tenths, *map(str, range(100)), *spaced, *names()]
     whole = [AddedToken(text, normalized=False, special=False) for text in known]
     inner.add_tokens(whole)
     return tf.PreTrainedTokenizerFast(
@@ -161,14 +162,15 @@ class Batches:
 
 
 def loss(model: Any, batch: dict[str, torch.Tensor]) -> torch.Tensor:
-    """Cross-entropy of the replies, and a little of the prompts: captions repeat, which teaches to copy."""
+    """Cross-entropy of the replies, each alike, and a little of the prompts: captions repeat, which teaches to copy."""
     ids, mask, labels, weights = (batch[name] for name in ("input_ids", "attention_mask", "labels", "weights"))
     logits = model(input_ids=ids, attention_mask=mask, use_cache=False).logits[:, :-1]
     each = nn.functional.cross_entropy(logits.transpose(1, 2), ids[:, 1:], reduction="none")
     is_reply = labels[:, 1:] >= 0
     is_prompt = mask[:, 1:].bool() & ~is_reply
     weights = weights[:, 1:] * is_reply
-    return (each * weights).sum() / weights.sum() + PROMPT_SHARE * each[is_prompt].mean()
+    replies = (each * weights).sum(1) / weights.sum(1)
+    return replies.mean() + PROMPT_SHARE * each[is_prompt].mean()
 
 
 def is_right(one: Lesson, reply: str) -> bool:

@@ -52,6 +52,14 @@ def test_a_sealed_row_comes_back_and_no_other():
     assert unseal(b"") is unseal(b"\n") is unseal(b'{"key": "k", "id": "i"}\n') is None
 
 
+def test_an_item_that_was_handed_out_is_no_row_yet(tmp_path):
+    fill(tmp_path, 2)
+    log = Log(tmp_path)
+    assert log.give("k9", "i9") is None
+    assert len(log) == 2
+    log.close()
+
+
 def test_every_flipped_byte_of_a_line_is_found():
     line = seal({"key": "k", "id": "i", "answer": "yes", "error": None})
     for place in range(len(line) - 1):

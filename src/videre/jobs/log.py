@@ -85,7 +85,8 @@ class Log:
             self._size = os.fstat(self._fd).st_size
 
     def __len__(self) -> int:
-        return len(self._known)
+        """How many ids have a row; those that were only handed out have none."""
+        return sum(value > GIVEN | FAILED for value in self._known.values())
 
     def give(self, key: str, id: str) -> str | None:
         """Marks an item as handed out in this run: "done" or "failed" where its row is there, else None.

@@ -27,7 +27,7 @@ import pytest
 from loopback import Response, serve
 from make_videos import make_video, numbers_in
 from videre.data.world.sample import SAMPLE
-from videre.errors import DataError
+from videre.errors import ConfigError, DataError
 from videre.methods.msr_vir import operators, paper, profile
 from videre.methods.msr_vir.batch import Asked, ground_many
 from videre.methods.msr_vir.execute import ground
@@ -143,6 +143,8 @@ def test_a_close_up_shows_its_margin_around_the_box_and_never_more_than_the_fram
         (wide,) = close_ups(video, [Box(1.0, x0, y0, x1, y1)], like=like)
     assert (close.pixels == wide.pixels).all()
     assert close.pixels.shape == like.pixels.shape
+    with pytest.raises(ConfigError, match="margin"):
+        Showing(margin=-margin - 0.1)
 
 
 @pytest.mark.parametrize(("last", "order", "main"), [(False, "OK", 1), (True, "KO", 0)])

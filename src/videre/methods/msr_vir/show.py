@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image
 
 from videre.ask import Shown
+from videre.errors import ConfigError
 from videre.types import JSON, Box, Evidence, Frames, Question, Video
 from videre.video.look import look, shrunk
 from videre.video.sample import centres
@@ -44,6 +45,10 @@ class Showing:
     guide: bool = True
     equal: bool = False
     size_px: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.margin < 0:
+            raise ConfigError(f"margin is 0 or more, got {self.margin}")
 
 
 def show(video: Video, evidence: Evidence, question: Question, *, how: Showing) -> Shown:

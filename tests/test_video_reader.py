@@ -2,10 +2,12 @@
 
 import hashlib
 import threading
+import time
 from collections.abc import Callable
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import av
 import numpy as np
@@ -16,6 +18,8 @@ from hypothesis import strategies as st
 from make_videos import CONTAINERS, X264, make_video, numbered, numbers_in
 from videre.errors import VideoError
 from videre.types import Frames, Video
+from videre.video.decode import Decoder
+from videre.video.index import UntrustedIndexError
 from videre.video.limits import Limits
 from videre.video.open import VideoFile, open_video
 
@@ -387,3 +391,14 @@ def test_many_threads_share_a_video(plain: Path) -> None:
 def test_true_times_of_reordered_frames(plain: Path) -> None:
     with open_video(plain) as video:
         assert video.at(np.arange(COUNT) / FPS).seconds == pytest.approx(true_times(plain), abs=1e-6)
+
+
+def test_frames_far_from_their_key_frame_are_found_without_comparing_all_pairs() -> None:
+    decoder = object.__new__(Decoder)
+    decoder._seen = []
+    began = time.process_time()
+    for number in range(30_000):
+        decoder._see(SimpleNamespace(pts=number, dts=number, is_discard=False))
+    assert time.process_time() - began < 3, "pair by pair it takes some ten seconds"
+    with pytest.raises(UntrustedIndexError):
+        decoder._see(SimpleNamespace(pts=7, dts=7, is_discard=False))

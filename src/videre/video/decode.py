@@ -5,7 +5,7 @@ so frames that nothing else refers to are skipped by the decoder unless they are
 """
 
 import os
-from bisect import insort
+from bisect import bisect_left
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
@@ -181,10 +181,13 @@ class Decoder:
         return shown[-1]
 
     def _see(self, packet: Any) -> None:
-        if not is_ordered(packet) or packet.pts in self._seen:
+        if not is_ordered(packet):
+            raise UntrustedIndexError
+        place = bisect_left(self._seen, packet.pts)  # key frames may lie minutes apart: thousands were seen
+        if self._seen[place : place + 1] == [packet.pts]:
             raise UntrustedIndexError
         if not packet.is_discard:
-            insort(self._seen, packet.pts)
+            self._seen.insert(place, packet.pts)
 
     def _feed(self, targets: list[int]) -> Iterator[tuple[int, Any]]:
         """Feeds packets until all targets are inside; gives what the decoder has ready by then."""

@@ -124,6 +124,7 @@ def test_a_path_out_of_the_root_ends_it_with_code_7(tmp_path, name):
         ({"options": "a b"}, '"options" is text, a list was expected'),
         ({"options": ["a"]}, '"options" has 1, a choice has two or more'),
         ({"options": []}, '"options" has 0'),
+        ({"options": [f"o{n}" for n in range(27)]}, '"options" has 27, a choice has at most 26'),
         ({"options": ["a", None]}, "holds other things than text"),
         ({"options": ["a", "b"], "answer": "B"}, "\"answer\" is 'B', which is none of the options 'a', 'b'"),
         ({"options": ["a", "b"], "answer": 1}, "write the option's text, not its letter or number"),

@@ -22,6 +22,9 @@ from videre.types import JSON, Box, Question, Sample, Span
 
 FIELDS = ("id", "video", "question", "options", "answer", "kind", "duration_seconds", "clip", "spans", "boxes")
 
+MOST_OPTIONS = 26
+"""Options are named by the letters A to Z."""
+
 
 class Rows(NamedTuple):
     """The rows that hold, in file order, and an error for each one that does not."""
@@ -87,6 +90,10 @@ def _sample(row: Row) -> Sample:
     if row.has("options") and len(options) < 2:
         raise row.wrong(
             f'"options" has {len(options)}, a choice has two or more', fix="leave it out for an open question"
+        )
+    if len(options) > MOST_OPTIONS:
+        raise row.wrong(
+            f'"options" has {len(options)}, a choice has at most {MOST_OPTIONS}, A to Z', fix="leave some out"
         )
     duration = row.number("duration_seconds") if row.has("duration_seconds") else None
     return Sample(

@@ -10,8 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from loopback import serve
+from videre import Answer, Question, errors
+from videre.apps import asking
 from videre.apps.catalog import COMMANDS
 from videre.data import world
+from videre.record import Record, to_row
 
 ROOT = Path(__file__).parent.parent
 SLOW_MODEL = """
@@ -67,6 +71,34 @@ def test_each_command_explains_itself(name):
     done = videre(name, "--help")
     assert done.returncode == 0
     assert len(done.stdout.splitlines()) > 5
+
+
+def test_the_page_on_ask_names_every_option_field_and_exit_code():
+    page = (ROOT / "docs" / "ask.md").read_text("utf-8")
+    options = {name for each in asking.command.params for name in each.opts if name.startswith("-")}
+    row = to_row(Record("a", {}, Question("why?"), Answer("so")))
+    codes = {value for name, value in vars(errors).items() if name.isupper() and isinstance(value, int)}
+    assert not [name for name in [*options - {"-h", "--help"}, *row] if f"`{name}`" not in page]
+    assert not [code for code in codes if f"| {code} |" not in page and f"{code}" not in "130, 143"]
+
+
+def test_a_server_is_asked_several_questions_at_once_and_answers_stand_in_order(tmp_path, clip):
+    busy, most = [], []
+
+    def reply(_body):
+        busy.append(1)
+        most.append(len(busy))
+        time.sleep(0.3)
+        busy.pop()
+        return "yes"
+
+    rows = [json.dumps({"video": str(clip), "question": f"{n}?", "id": f"q{n}"}) for n in range(6)]
+    with serve(reply) as url:
+        asked = ["ask", "-", "-m", f"{url}#tiny", "-o", tmp_path / "run", "-f", "", "--json", "--at-once", 3, "-q"]
+        done = videre(*asked, stdin="\n".join(rows))
+    assert done.returncode == 0, done.stderr
+    assert [json.loads(line)["id"] for line in done.stdout.splitlines()] == [f"q{n}" for n in range(6)]
+    assert 2 <= max(most) <= 3
 
 
 def test_an_answer_with_its_evidence(model, clip):

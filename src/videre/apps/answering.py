@@ -118,6 +118,13 @@ def answerer(model: Answerer, select: Selector, settings: Settings, *, track: in
     return work
 
 
+def engine(model: str, at_once: int) -> Any:
+    """Threads for a model on a server; None, this process, for one that runs here."""
+    from videre import jobs
+
+    return jobs.Threads(at_once) if naming.is_server(model) and at_once > 1 else None
+
+
 def answered(tasks: Iterable[Task | DataError], work: Work) -> Iterator[Record]:
     """A record an item, in order; an item that fails is a record of its error, and the rest goes on.
 

@@ -34,6 +34,10 @@ from videre.record import Record
     help="Files in --out: jsonl, html, vtt, srt, csv.",
 )
 @click.option("--track", type=click.IntRange(0), help="Which moving-picture track, from 0; default: the file's own.")
+@click.option(
+    "--at-once", type=click.IntRange(1, 256), default=8, show_default=True,
+    help="With --out, a model on a server: questions under way at once.",
+)  # fmt: skip
 @click.option("--new-run", is_flag=True, help="Start a new folder beside --out.")
 @click.option("--force", is_flag=True, help="Go on in --out although its settings differ.")
 @click.option("--json", "as_json", is_flag=True, help="One evidence record a line on standard output.")
@@ -45,6 +49,7 @@ def command(
     out: Path | None,
     formats: str,
     track: int | None,
+    at_once: int,
     new_run: bool,
     force: bool,
     as_json: bool,
@@ -66,8 +71,8 @@ def command(
     write = printing.as_json if as_json else printing.as_text
     if out is None:
         raise SystemExit(_to_stdout(asked, chosen, track=track, write=write, quiet=quiet))
-    how = {"track": track, "formats": wanted, "new_run": new_run, "force": force, "write": write, "quiet": quiet}
-    raise SystemExit(outputs.into_folder(asked, chosen, out, **how))  # type: ignore[arg-type]
+    run = outputs.Run(out, wanted, track=track, at_once=at_once, new_run=new_run, force=force, quiet=quiet)
+    raise SystemExit(outputs.into_folder(asked, chosen, run, write=write))
 
 
 def _asked(arguments: tuple[str, ...], options: tuple[str, ...]) -> Iterator[Task | DataError]:

@@ -10,6 +10,7 @@ from videre.apps import naming
 from videre.apps.answering import Settings
 from videre.apps.catalog import MODELS
 from videre.apps.inputs import Task
+from videre.apps.printing import printable
 from videre.errors import DataError, VideoError
 from videre.types import JSON, Question, Selector
 
@@ -60,8 +61,9 @@ def _model_costs(settings: Settings, plan: dict[str, JSON], question: Question) 
 
 def _line(plan: dict[str, JSON]) -> str:
     size = f"{plan['frames']} frames of {plan['width_px']}x{plan['height_px']} px ({plan['frames_bytes'] / 1e6:.1f} MB)"
-    rest = ", ".join(f"{name.replace('_', ' ')} {_number(name, plan[name])}" for name in list(plan)[5:])
-    return f"{plan['id']}: {size}, {rest}"
+    known = {name: value for name, value in list(plan.items())[5:] if name != "note" and value is not None}
+    rest = [f"{name.replace('_', ' ')} {_number(name, value)}" for name, value in known.items()]
+    return f"{printable(plan['id'])}: {', '.join([size, *rest])}" + (f"; {plan['note']}" if "note" in plan else "")
 
 
 def _number(name: str, value: JSON) -> str:

@@ -2,13 +2,14 @@
 
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import click
 
 from videre import __version__, errors, jobs
 from videre.apps import pages, printing
-from videre.apps.answering import Settings, answerer, exit_code, load
+from videre.apps.answering import Settings, answerer, engine, exit_code, load
 from videre.apps.inputs import Task
 from videre.apps.progress import noted
 from videre.errors import ConfigError, DataError
@@ -31,26 +32,40 @@ def kinds(text: str) -> list[str]:
     return asked
 
 
+@dataclass(frozen=True)
+class Run:
+    """How the items of a folder are worked on, beside the settings that make the answers.
+
+    Attributes:
+        folder: of the run; with `new_run` one beside it.
+        formats: the files to derive.
+        track: which moving-picture track; None takes the file's own choice.
+        at_once: questions under way at a server.
+        new_run: start a folder beside this one.
+        force: go on in it although its inputs differ.
+        quiet: no progress and no notes.
+    """
+
+    folder: Path
+    formats: Sequence[str]
+    track: int | None = None
+    at_once: int = 8
+    new_run: bool = False
+    force: bool = False
+    quiet: bool = False
+
+
 def into_folder(
-    asked: Sequence[Task | DataError],
-    settings: Settings,
-    folder: Path,
-    *,
-    track: int | None,
-    formats: Sequence[str],
-    new_run: bool,
-    force: bool,
-    write: Callable[[Record], str],
-    quiet: bool,
+    asked: Sequence[Task | DataError], settings: Settings, run: Run, *, write: Callable[[Record], str]
 ) -> int:
     """Answers what has no answer yet, prints every record, writes the files; returns the exit code."""
-    model, select = load(settings)
-    work = answerer(model, select, settings, track=track)
-    given = settings.told() | ({} if track is None else {"track": track})
+    model, select = load(settings, at_once=run.at_once)
+    work = answerer(model, select, settings, track=run.track)
+    given = settings.told() | ({} if run.track is None else {"track": run.track})
     inputs = {"settings": given, "model": dict(model.card)}
     items = [_item(task, inputs) for task in asked]
-    folder = jobs.new_folder(folder) if new_run else folder
-    if not force:
+    folder = jobs.new_folder(run.folder) if run.new_run else run.folder
+    if not run.force:
         _check_questions(folder, items)
     manifest = {"videre": __version__, **inputs}
     outcome = jobs.run(
@@ -58,19 +73,19 @@ def into_folder(
         lambda item: to_row(_worked(item, work)),
         folder=folder,
         manifest=manifest,
+        engine=engine(settings.model, run.at_once),
         retry_failed=True,
-        force=force,
-        quiet=quiet or len(items) < 2,
+        force=run.force,
+        quiet=run.quiet or len(items) < 2,
     )
-    wanted = {item.id for item in items}
-    records = [from_row(row) for row in jobs.rows(folder) if row["id"] in wanted]
+    records = _in_order(items, folder)
     for record in records:
         click.echo(write(record))
-        noted(record, quiet=quiet)
+        noted(record, quiet=run.quiet)
     if outcome.exit_code not in (errors.OK, errors.SOME_FAILED):
         click.echo(f"videre: {outcome.message}", err=True)
         return outcome.exit_code
-    derive(records, folder, formats, err=write is printing.as_json)
+    derive(records, folder, run.formats, err=write is printing.as_json)
     return exit_code(records)
 
 
@@ -83,6 +98,13 @@ def derive(records: Sequence[Record], folder: Path, formats: Sequence[str], *, e
         else:
             jobs.replace_file(path, _text(kind, records))
         click.echo(f"wrote {path}", err=err)
+
+
+def _in_order(items: Sequence[jobs.Item], folder: Path) -> list[Record]:
+    """The records of these items that are there, in the order in which they were asked for."""
+    places = {item.id: place for place, item in enumerate(items)}
+    found = {places[row["id"]]: from_row(row) for row in jobs.rows(folder) if row["id"] in places}
+    return [found[place] for place in sorted(found)]
 
 
 def _item(task: Task | DataError, inputs: Mapping[str, JSON]) -> jobs.Item:

@@ -158,7 +158,7 @@ class Plan:
         how = self.switches
         done = evaluate.run(
             asked, work, folder=folder, manifest={**self.inputs, "frames_shown": shown}, videos=self._place,
-            engine=_engine(self.settings.model, how.at_once),
+            engine=answering.engine(self.settings.model, how.at_once),
             retry_failed=how.retry_failed, force=how.force, quiet=how.quiet,
         )  # fmt: skip
         _end_if_stopped(done.outcome)
@@ -177,7 +177,7 @@ class Plan:
             pins = judging.pinned(task, self.benchmark)
             found = evaluate.ask_judge(
                 judge, task.prompts, folder=self.folder / f"judge-{task.name}", manifest=pins,
-                engine=_engine(str(how.judge), how.at_once),
+                engine=answering.engine(str(how.judge), how.at_once),
                 retry_failed=how.retry_failed, force=how.force, quiet=how.quiet,
             )  # fmt: skip
             _end_if_stopped(found.outcome)
@@ -211,13 +211,6 @@ def _inputs(benchmark: Benchmark, settings: Settings, model: Answerer) -> dict[s
     files = {**benchmark.files, **own}
     card = {"settings": settings.told(), "model": dict(model.card), "files": files}
     return {"videre": __version__, "benchmark": benchmark.name, **card}
-
-
-def _engine(model: str, at_once: int) -> Any:
-    """Threads for a model on a server; None, this process, for one that runs here."""
-    from videre import jobs
-
-    return jobs.Threads(at_once) if naming.is_server(model) and at_once > 1 else None
 
 
 def _own_file(name: str) -> str | None:

@@ -288,6 +288,32 @@ def test_keys_step_and_jump_and_play(browser, page):
     assert browser("return document.querySelector('video').paused")
 
 
+def test_home_and_end_move_the_time_line_alone(browser, page):
+    from selenium.webdriver.common.keys import Keys
+
+    browser.open(page)("document.querySelector('.line').focus()")
+    browser.press(Keys.END)
+    assert browser.seconds == pytest.approx(FRAMES / FPS, abs=0.1)
+    browser.press(Keys.HOME)
+    assert browser.seconds == pytest.approx(0.0, abs=0.01)
+    browser("document.querySelector('[data-do=play]').focus()")
+    browser.press(Keys.END)
+    assert browser.seconds == pytest.approx(0.0, abs=0.01)
+
+
+def test_every_button_is_on_a_narrow_screen(browser, page):
+    try:
+        for width in (390, 320):
+            metrics = {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": True}
+            browser.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+            browser.open(page)
+            buttons = "[...document.querySelectorAll('.controls button')]"
+            assert browser(f"return Math.max(...{buttons}.map((b) => b.getBoundingClientRect().right))") <= width - 16
+            assert browser("return document.documentElement.scrollWidth") <= width
+    finally:
+        browser.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
 def test_everything_is_reached_by_keyboard_alone(browser, page):
     from selenium.webdriver.common.keys import Keys
 

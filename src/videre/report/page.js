@@ -250,8 +250,10 @@
       else save(target.dataset.save, target.closest(".record"));
     });
 
-    function key(name) {
+    function key(name, onLine) {
       if (name === " ") toggle();
+      else if (name === "Home" && onLine) seek(0);
+      else if (name === "End" && onLine) seek(duration);
       else if (name === "ArrowLeft") hop(-1);
       else if (name === "ArrowRight") hop(1);
       else if (name === "n") jump(1);
@@ -301,7 +303,7 @@
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     const busy = event.target.closest("button, summary, a, input, select, textarea");
     if (event.key === " " && busy) return;
-    if (current.key(event.key)) event.preventDefault();
+    if (current.key(event.key, event.target.closest("[role=slider]"))) event.preventDefault();
   });
   let folded = [];
   window.addEventListener("beforeprint", () => { folded = all(document, ".panel:not([open])"); folded.forEach((each) => { each.open = true; }); });

@@ -1,5 +1,6 @@
 """The text model of the world on the lessons that it was never given, beside the same with captions taken away."""
 
+import zlib
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
@@ -55,8 +56,22 @@ def hidden(prompt: str, keep: int) -> str:
     return "\n".join(lines)
 
 
+def shuffled(prompt: str) -> str:
+    """A prompt whose captions stand beside each other's times, in an order that the prompt itself decides.
+
+    >>> shuffled("0: a red star\\n1: nothing") in ("0: a red star\\n1: nothing", "0: nothing\\n1: a red star")
+    True
+    """
+    lines = [line.partition(": ") for line in prompt.split("\n")]
+    told = [i for i, (head, mark, _) in enumerate(lines) if mark and head[:1].isdigit()]
+    order = np.random.default_rng(zlib.crc32(prompt.encode())).permutation(told)
+    said = dict(zip(told, (lines[i][2] for i in order), strict=True))
+    return "\n".join(f"{head}{mark}{said.get(i, shown)}" for i, (head, mark, shown) in enumerate(lines))
+
+
 VIEWS: dict[str, Callable[[str], str]] = {
     "right": str,
+    "shuffled": shuffled,
     "blind": lambda prompt: hidden(prompt, 0),
     "one frame": lambda prompt: hidden(prompt, 1),
 }

@@ -1,7 +1,7 @@
 """The frame selector's claims on NeedleFrames: labels from models that read pixels, trained selectors, two answerers.
 
     python results/selector.py --smoke     (a minute: the machinery, no claim)
-    python results/selector.py --quick     (one fresh seed, the per-frame layout)
+    python results/selector.py --quick     (one fresh seed, the per-frame layout; told, not written)
     python results/selector.py --frame     (three seeds, the per-frame layout)
     python results/selector.py             (three seeds, both layouts; goes on from what --frame trained)
     python results/selector.py --alone     (also selectors of each kind of label alone: half as long again)
@@ -298,7 +298,7 @@ def main() -> None:
     told = run(size, given.seed, given.keep or HERE.parent / "runs" / f"selector-{name}", given.minutes)
     command = " ".join(["python results/selector.py", *(f"--{name}" for name in MODES if getattr(given, name))])
     command += f" --seeds {given.seeds}" if given.seeds else ""
-    if name != "smoke":
+    if name == "full":
         (HERE / "selector.md").write_text(page.page(told, command), "utf-8")
         (HERE / "selector.json").write_text(json.dumps(told, indent=1) + "\n", "utf-8")
     if given.json:

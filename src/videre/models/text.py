@@ -3,7 +3,7 @@
 >>> model = load("Qwen/Qwen3-1.7B")                            # doctest: +SKIP
 >>> model.generate("Name the event before the door opens.")    # doctest: +SKIP
 
-A server behind `videre.models.endpoint` has `name` and `card` too, and a `generate` that takes `max_tokens` and `schema`.
+A server behind `videre.models.endpoint` has the same `name` and `card`; its `generate` takes `max_tokens` and `schema`.
 """
 
 from collections.abc import Mapping, Sequence

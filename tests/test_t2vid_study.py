@@ -14,11 +14,11 @@ pytest.importorskip("fontTools")
 pytest.importorskip("sklearn")
 pytest.importorskip("matplotlib")
 
-from videre.apps import naming
+from videre.apps import naming, study
 from videre.apps.study import command
 from videre.data import training_rows, world
 from videre.data.training_rows import TrainingRow
-from videre.errors import ModelError
+from videre.errors import DataError, ModelError
 from videre.methods.t2vid import attention, diversity, page
 from videre.methods.t2vid.curves import Curve, Reordered, by_group
 from videre.methods.t2vid.rivals import Grid, Rival, in_grid
@@ -262,9 +262,21 @@ def test_study_order_and_attention_and_diversity_from_the_command_line(questions
         assert f"<t{'d' if told == 'neighbour' else 'h'}>{told}</t" in report
 
 
+def test_one_instruction_is_no_set(tmp_path):
+    row = {"messages": [{"role": "user", "content": "why?"}, {"role": "assistant", "content": "so"}]}
+    (tmp_path / "one.jsonl").write_text(json.dumps(row) + "\n")
+    done = CliRunner().invoke(command, ["diversity", str(tmp_path / "one.jsonl"), "-o", str(tmp_path / "d")])
+    assert isinstance(done.exception, DataError)
+    assert "of two instructions or more" in str(done.exception)
+
+
 def test_the_report_of_a_sweep_shows_its_figures_and_names_as_text():
     shares = {"right": [1, 3], "count": 4, "percent": [25.0, 75.0], "low": [4.6, 30.1], "high": [69.9, 95.4]}
     told = {"study": "frames", "model": "<b>", "groups": {"all": {"frames": [1, 2], **shares, "saturation": None}}}
+    assert study.lines(told) == [
+        "group  questions             1 frame             2 frames  saturates at",
+        "all            4  25.0 % [4.6, 69.9]  75.0 % [30.1, 95.4]             -",
+    ]
     text = page.page(told, b"\x89PNG")
     assert "&lt;b&gt;" in text
     cells = re.findall(r"<t[dh]>(.*?)</t[dh]>", text)

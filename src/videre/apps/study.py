@@ -1,7 +1,7 @@
 """`videre study`: what a model makes of more frames, of their order, of each other; how different instructions are."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from videre.apps import naming
 from videre.apps.inputs import checked_question
 from videre.apps.selector_study import command as selectors
 from videre.apps.study_run import Study, device_of, numbers
-from videre.errors import ConfigError
+from videre.errors import ConfigError, DataError
 
 FILE = click.Path(path_type=Path, dir_okay=False)
 FOLDER = click.Path(path_type=Path, file_okay=False)
@@ -190,6 +190,8 @@ def _instructions(path: Path, take: int, seed: int) -> list[str]:
     from videre.data import training_rows
 
     texts = [row.question for row in training_rows.read(path)]
+    if len(texts) < 2:
+        raise DataError(f"{path}: diversity is of two instructions or more, there is {len(texts)}")
     return texts if len(texts) <= take else random.Random(f"{seed}/{path.stem}").sample(texts, take)  # noqa: S311
 
 
@@ -213,10 +215,15 @@ def _tell(told: dict[str, Any], path: Path, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(told))
         return
-    for name, table in (told.get("groups") or told.get("sets") or {"": _short(told)}).items():
-        click.echo(f"{name or told['study']}: " + ", ".join(f"{key} {value}" for key, value in table.items()))
+    for line in lines(told):
+        click.echo(line)
     click.echo(f"wrote {path}, {plot} and {path.with_suffix('.html')}")
 
 
-def _short(told: dict[str, Any]) -> dict[str, Any]:
-    return {key: round(value, 3) for key, value in told.items() if isinstance(value, float)}
+def lines(told: Mapping[str, Any]) -> list[str]:
+    """The table of a study for a terminal: that of its page."""
+    from videre.methods.t2vid.page import figures
+
+    heads, rows = figures(told)
+    widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
+    return ["  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]) for row in (heads, *rows)]

@@ -82,6 +82,8 @@ def read_option(reply: str, options: Sequence[str]) -> int | None:
     whole = [i for i, text in enumerate(plain) if text and text == _plain(said)]
     if whole:
         return whole[0] if len(whole) == 1 else None
+    if named := re.fullmatch(r"(?i)[\W_]*(?:the\s+)?(?:option|choice)\s+[\W_]*([a-z])[\W_]*", said):
+        return _index(named[1].upper(), len(texts))
     found = _stated(said, plain)
     if found is None and not _lists_options(said, plain):
         found = _leading(said, plain)

@@ -205,10 +205,10 @@ def _load(told: Told, name: str) -> Answerer:
 
 
 def _identity(name: str) -> JSON:
-    """What answers depend on: the weights of a folder wherever it lies, else the name."""
+    """What answers depend on: the weights of a folder wherever it lies, else the name without a server's login."""
     name = str(builtin.FOLDER) if name == "builtin" else name
     if not Path(name).is_dir():
-        return {"name": name}
+        return {"name": naming.told(name)}
     return {"weights": fingerprint(find(name, revision=None, trust_remote_code=False))}
 
 

@@ -149,6 +149,7 @@ def test_a_refusal_has_its_own_code(model):
         (["ask", "a.mp4", "why?", "--select", "uniform:kk=3"], 2, "no setting 'kk'; did you mean 'k'?"),
         (["ask", "-", "-O", "a", "-O", "b"], 2, "leave -O out"),
         (["ask", "a.mp4", __file__], 2, "the question comes last"),
+        (["ask", "a.mp4", "why?", "-m", "./no-such"], 5, "no such model folder: ./no-such"),
         (["ask", "a.mp4", "why?", "--device", "tpu3"], 2, "model 'builtin': device is auto, cpu, cuda"),
         (["ask", "a.mp4", "why?", "--dtype", "int8"], 2, "'int8' is not one of 'auto', 'float32'"),
         (["ground", "a.mp4", " ", "--encoder", "x"], 2, "the question is empty"),

@@ -19,7 +19,7 @@ from videre.errors import NO_INPUT, REFUSED, ModelError
 
 PICKLES = {".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".npy", ".h5"}
 TEXTS = ["*.json", "*.jinja", "*.txt", "*.model"]
-HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
+HUB_ID = re.compile(r"\w([\w.-]*\w)?(/\w([\w.-]*\w)?)?")
 BUFFERS = re.compile(r"(inv_freq|position_ids|rotary_emb\.\w+|masked_bias|attn\.bias)$")
 """Numbers that models compute themselves; old checkpoints hold them without need."""
 

@@ -30,6 +30,7 @@ def page(told: dict[str, Any]) -> str:
         *_or_not(told["grounding"], _groundings),
         "\n## A model that was taught the layout\n",
         *_or_not(told.get("taught", {}), _taught),
+        *_again(told.get("again")),
         "\n## What policies are worth before training\n",
         *_or_not(told["facts"], _facts),
         "\n## Parsers\n",
@@ -80,6 +81,19 @@ def _taught(told: dict[str, Any]) -> list[str]:
         *_answers(told["arms"]),
         "",
         *_groundings(told["grounding"]),
+    ]
+
+
+def _again(told: dict[str, Any] | None) -> list[str]:
+    if told is None:
+        return []
+    return [
+        "\n### The overview on more films\n",
+        f"Added after the tables above: {told['questions']} questions on 36 further films, by `python "
+        f"results/reasoner_again.py`\nat commit {told['commit']}, with the same models and the same claims.\n",
+        *_claims(told["claims"]),
+        "",
+        *_answers(told["arms"]),
     ]
 
 

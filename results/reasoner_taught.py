@@ -6,12 +6,16 @@ last of all. One model answers in all arms: its lessons left each part out now a
 (`reasoner_school.py`). Claims and settings were written before the run.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import reasoner_films as films
 import reasoner_school as school
 from reasoner_parts import Study, asking, by_kind, figures, gain, gains
+
+from videre.types import System
 
 TAUGHT_SEED = 47_000_000
 """Of the first film that is asked about."""
@@ -51,19 +55,21 @@ def answering(study: Study) -> dict[str, list[dict[str, Any]]]:
 
     folder = study.kept("school", lessons)
 
-    def systems() -> dict[str, Any]:
-        model = school.loaded(folder)
-        common = {**study.finders(films.SMALL), "k": school.K, "showing": school.WHOLE}
-        return {arm: asking(model, {**common, **told}) for arm, told in ARMS.items()}
+    return study.answered("taught", samples, lambda: systems(study, Path(folder), tuple(ARMS)))
 
-    return study.answered("taught", samples, systems)
+
+def systems(study: Study, folder: Path, arms: Sequence[str]) -> dict[str, System]:
+    """The taught model in these arms."""
+    model = school.loaded(folder)
+    common = {**study.finders(films.SMALL), "k": school.K, "showing": school.WHOLE}
+    return {arm: asking(model, {**common, **ARMS[arm]}) for arm in arms}
 
 
 def told(study: Study, rows: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
     """What the page tells of it; grounding figures are of the questions that one scene answers."""
     one_scene = {arm: [r for r in rows[arm] if r["kind"] not in WHOLE_FILM] for arm in ("whole layout", "raw question")}
     return {
-        "claims": {**gains(rows, GAINS), **{name: _needed(rows, *part) for name, part in NEEDED.items()}},
+        "claims": {**gains(rows, GAINS), **{name: needed(rows, *part) for name, part in NEEDED.items()}},
         "arms": {arm: by_kind(some) for arm, some in rows.items()},
         "grounding": {arm: figures([some]) for arm, some in one_scene.items()},
         "questions": len(rows["whole layout"]),
@@ -73,6 +79,7 @@ def told(study: Study, rows: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
     }
 
 
-def _needed(rows: dict[str, list[dict[str, Any]]], lacking: str, kinds: tuple[str, ...]) -> dict[str, Any]:
+def needed(rows: dict[str, list[dict[str, Any]]], lacking: str, kinds: tuple[str, ...]) -> dict[str, Any]:
+    """The gain of the whole layout over an arm on the questions of these kinds."""
     ours, theirs = ([r for r in rows[arm] if r["kind"].startswith(kinds)] for arm in ("whole layout", lacking))
     return gain([r["right"] for r in ours], [r["right"] for r in theirs], [r["video"] for r in ours], 0.0)

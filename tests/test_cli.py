@@ -2,22 +2,27 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+import click
 import pytest
 
 from loopback import serve
 from videre import Answer, Question, errors
 from videre.apps import asking
 from videre.apps.catalog import COMMANDS
+from videre.apps.cli import cli
 from videre.data import world
 from videre.record import Record, to_row
 
 ROOT = Path(__file__).parent.parent
+OTHERS = {"--help", "--force-reinstall", "--nproc-per-node", "--tasks", "--baseline"}
+"""Options of pip, torchrun and lmms-eval, and the one that click gives every command."""
 SLOW_MODEL = """
 import time
 from videre import Answer
@@ -71,6 +76,21 @@ def test_each_command_explains_itself(name):
     done = videre(name, "--help")
     assert done.returncode == 0
     assert len(done.stdout.splitlines()) > 5
+
+
+def test_no_text_of_ours_names_an_option_that_no_command_has():
+    known = OTHERS | _options(cli)
+    texts = [path.read_text("utf-8") for path in (ROOT / "src" / "videre").rglob("*.py")]
+    assert {name for text in texts for name in re.findall(r"(?<![\w-])--[a-z][a-z-]+[a-z]", text)} <= known
+
+
+def _options(command: click.Command) -> set[str]:
+    found = {name for each in command.params for name in (*each.opts, *each.secondary_opts)}
+    if isinstance(command, click.Group):
+        context = click.Context(command)
+        for name in command.list_commands(context):
+            found |= _options(command.get_command(context, name))
+    return found
 
 
 def test_the_page_on_ask_names_every_option_field_and_exit_code():

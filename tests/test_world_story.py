@@ -255,4 +255,4 @@ def test_stories_by_command_write_files_that_the_readers_take(tmp_path):
     assert rows.read(tmp_path / "samples.jsonl")
     refused = runner.invoke(command, [*args, "--act-seconds", "9", "-o", str(tmp_path)])
     assert refused.exit_code == 2
-    assert "do not fit" in refused.output
+    assert "need 22.7 s, got 12 s" in refused.output

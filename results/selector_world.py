@@ -192,7 +192,10 @@ NOTE = """Labels are the Q-Former model's: P(True) of a frame alone (spatial) an
 (temporal). The selectors (per-frame layout) have the frozen tower of the world's CLIP and a language model that starts
 from nothing; they see no truth, only these labels. Seeds are those of the selectors and of the held-out clips; labels
 and world models were made once. Frames are drawn, not decoded from files. The answerer knows clips whose things stay
-for seconds; it was not trained on these. No second answerer here: [selector.md](selector.md) has two."""
+for seconds; it was not trained on these. No second answerer here: [selector.md](selector.md) has two.
+
+All six claims held as well with the weights and the Q-Former that shipped before (commit 2fdec47, the same seeds and
+settings): four frames of the trained selector 84.7 %, of CLIP 67.8, of both labels 90.7; eight even ones 35.6."""
 
 
 def main() -> None:

@@ -67,7 +67,7 @@ trains a model for each row. It is shown the key moment, close-ups with a margin
   seed, the same pairs negated lower it in every seed, and where all pairs tie not one weight moves. A second cycle, on
   films of its own, kept 10 to 13 pairs (the first: 275), for the policies of a question then mostly ground alike.
 - **Grounded answers are above ungrounded ones at equal frames**, of the model as it ships (+18.1) and of the one that
-  was taught (+25.0). As it ships it gains most on the way of a named thing (94 % for 22); the taught one on the colours,
+  was taught (+25.0). As it ships it gains most on the way of a named thing (94 % for 22); the taught one on colours,
   ways and shapes of nearly every kind, and nothing on questions about the whole film.
 - **A policy is above the raw question as the query** in IoU and in answers, with both models (+9.7 and +29.2).
 - **Close-ups help** (+13.0), most of it in the shapes that they were made for (+42.6; a named thing's: 100 % for 11),

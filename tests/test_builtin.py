@@ -43,6 +43,12 @@ def test_checkpoint_is_small_and_standard(model):
     assert type(model.network).__module__.startswith("transformers.")
 
 
+def test_what_records_say_of_it_is_the_same_on_every_machine(model):
+    told = model.answer([eight(world.SAMPLE)], Question(world.SAMPLE_QUESTION)).run["model"]
+    assert told["id"] == model.card["id"] == "builtin"
+    assert str(builtin.FOLDER.parent) not in str(model.card)
+
+
 @pytest.fixture(scope="module")
 def hits(model, tmp_path_factory) -> dict[str, list[bool]]:
     """Which questions on fresh clips were answered right, by kind, through file, reader and processor."""

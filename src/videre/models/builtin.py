@@ -132,7 +132,9 @@ def load(**settings: Any) -> Builtin:
     Raises:
         ModelError: torch or transformers is not installed, or the package is not whole.
     """
-    return Builtin(mllm.load(str(FOLDER), **{"device": "cpu", "dtype": "float32", **settings}), familiar())
+    model = mllm.load(str(FOLDER), **{"device": "cpu", "dtype": "float32", **settings})
+    model.card["id"] = "builtin"  # Its folder differs from machine to machine; `revision` tells the weights.
+    return Builtin(model, familiar())
 
 
 def familiar() -> Familiar:

@@ -92,7 +92,7 @@ class Size:
 
 
 FULL = Size()
-QUICK = Size(seeds=1, films=1600, questions=4, held_out=150, query=None, lesson=network.Lesson(400))
+QUICK = Size(seeds=1, films=1600, questions=4, held_out=150, query=None)
 SMOKE = Size(
     seeds=1, reader_steps=12, clip_steps=6, films=20, held_out=6, frame=replace(FRAME, steps=6),
     query=replace(QUERY, steps=6), alone=True, lesson=network.Lesson(4, 4),

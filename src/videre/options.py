@@ -27,6 +27,8 @@ _ANOTHER = re.compile(r"[)\]}\"']?\s*(?:,|/|&|\bor\b|\band\b)\s*(?:option\s+)?[(
 _LONE = re.compile(r"(?<![\w.'])(?P<letter>[A-Z])(?![\w']|\.\w)")
 _ARTICLE = re.compile(r"(?:A\s+(?!(?:and|or|is|was|as|because|since|but|seems|fits|matches)\b)|I\s+)[a-z]")
 _NEGATED = r"(?i)\b(?:not|never|isn't|rather than|instead of)\s+(?:the\s+)?(?:option\s+)?[(\[]?$"
+MOST_OPTIONS = len(string.ascii_uppercase)
+"""Options are named by the letters A to Z."""
 
 
 def letter(index: int) -> str:
@@ -35,7 +37,7 @@ def letter(index: int) -> str:
     >>> letter(2)
     'C'
     """
-    if not 0 <= index < 26:
+    if not 0 <= index < MOST_OPTIONS:
         raise ValueError(f"options are named A to Z, got index {index}")
     return string.ascii_uppercase[index]
 

@@ -9,12 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from videre.errors import DataError
+from videre.options import MOST_OPTIONS
 from videre.types import JSON, Question
 
 LONGEST_QUESTION = 20_000
 """Characters. A question longer than this is a file that was given by mistake."""
-MOST_OPTIONS = 26
-"""Options are named by the letters A to Z."""
 
 
 @dataclass(frozen=True)

@@ -18,12 +18,10 @@ from videre.data.annotations import Source, filled
 from videre.data.fields import Row
 from videre.data.json_rows import each_line
 from videre.errors import REFUSED, DataError
+from videre.options import MOST_OPTIONS
 from videre.types import JSON, Box, Question, Sample, Span
 
 FIELDS = ("id", "video", "question", "options", "answer", "kind", "duration_seconds", "clip", "spans", "boxes")
-
-MOST_OPTIONS = 26
-"""Options are named by the letters A to Z."""
 
 
 class Rows(NamedTuple):

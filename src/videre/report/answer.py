@@ -4,6 +4,7 @@ import math
 import re
 from collections.abc import Iterator
 
+from videre import options
 from videre.record import Record
 from videre.report.markup import BAR, Html, between, clock, escape, join, milliseconds, tag
 from videre.report.timeline import chosen
@@ -49,7 +50,7 @@ def chip(start_seconds: float, words: str, *, end_seconds: float | None = None) 
 
 def letter(index: int) -> str:
     """The name of an option: A to Z, then 27, 28."""
-    return chr(ord("A") + index) if index < 26 else str(index + 1)
+    return options.letter(index) if index < options.MOST_OPTIONS else str(index + 1)
 
 
 def chosen_option(answer: Answer, question: Question) -> str | None:

@@ -1,4 +1,4 @@
-"""Trains the built-in model in seven stages, saves it as a standard checkpoint and measures it on held-out seeds.
+"""Trains the built-in model in eleven stages, saves it as a standard checkpoint and measures it on held-out seeds.
 
     torchrun --nproc-per-node 2 recipes/builtin.py recipes/builtin.toml    # the whole recipe, into runs/builtin
     python recipes/builtin.py recipes/builtin.toml --smoke                 # the machinery, in well under a minute
@@ -11,7 +11,7 @@ import argparse
 import json
 import time
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -21,13 +21,16 @@ from videre import compat
 compat.need_hf()
 
 import builtin_eval as evaluation  # noqa: E402
+import builtin_looks as looks  # noqa: E402
 import builtin_model as layout  # noqa: E402
 import builtin_motion as motion  # noqa: E402
+import builtin_stories as stories  # noqa: E402
 import builtin_tower as tower  # noqa: E402
 import torch  # noqa: E402
 from accelerate import PartialState  # noqa: E402
 from accelerate.utils import gather_object  # noqa: E402
 from builtin_corpus import corpus  # noqa: E402
+from builtin_start import Start  # noqa: E402
 from safetensors.torch import load_file, save_file  # noqa: E402
 from torch import nn  # noqa: E402
 
@@ -44,6 +47,10 @@ SMOKE = {
     "language": {"steps": 4, "clips": 2, "asks": 3},
     "finish": {"steps": 3, "clips": 2, "asks": 3},
     "sharpen": {"steps": 3, "clips": 2, "asks": 3},
+    "frames": {"steps": 3, "films": 2, "asks": 3},
+    "stories": {"steps": 3, "films": 2, "asks": 3, "start": {"batches": 6, "heads": "all"}},
+    "answers": {"steps": 3, "films": 2, "asks": 3, "start": {"batches": 6, "heads": "speak"}},
+    "both": {"steps": 3, "films": 2, "asks": 3},
 }
 STAGES = tuple(SMOKE)
 MINUTES = "train_minutes", "cpu_minutes"
@@ -79,17 +86,25 @@ def train(recipe: dict[str, Any], out: Path) -> None:
     words = layout.tokenizer(corpus(300), sizes)
     model = layout.model(words, sizes, seed)
     stage(out, "tower", tower.Tower(model), lambda m: run_tower(m, recipe, out), keep=model)
-    ids = [words.convert_tokens_to_ids(words.tokenize(f" {w}"))[0] for w in [*COLOURS, *SHAPES]]
+    ids = token_ids(words, [*COLOURS, *SHAPES])
     stage(out, "naming", tower.Naming(model, ids), lambda m: run_naming(m, recipe, out), keep=model)
     motion.write_places(model)
     motion.see_alike(model)
     model.model.vision_model.requires_grad_(False)  # frozen from here on, as is the connector
     model.model.connector.requires_grad_(False)
     learner = motion.Followed(model)
-    for name in STAGES[2:]:
+    for name in STAGES[2:7]:
         stage(out, name, learner, lambda m, name=name: run_lessons(m, words, recipe, out, name), keep=learner)
+    guided = looks.Guided(learner)
+    for name in STAGES[7:]:
+        stage(out, name, guided, lambda m, name=name: run_stories(m, words, recipe, out, name), keep=guided)
     if processes().is_main_process:
         save(model, layout.processor(words, sizes), out / "checkpoint")
+
+
+def token_ids(words: Any, names: Iterable[str]) -> list[int]:
+    """The tokens of words of the world within a sentence, one each."""
+    return [words.convert_tokens_to_ids(words.tokenize(f" {name}"))[0] for name in names]
 
 
 def stage(out: Path, name: str, learner: nn.Module, run: Callable[[nn.Module], None], *, keep: nn.Module) -> None:
@@ -127,12 +142,36 @@ def run_naming(learner: nn.Module, recipe: dict[str, Any], out: Path) -> None:
 
 def run_lessons(learner: nn.Module, words: Any, recipe: dict[str, Any], out: Path, name: str) -> None:
     """Stages 3 to 7."""
-    told = {key: value for key, value in recipe[name].items() if key not in ("lr", "readings", "last")}
-    told |= shared(told, "clips")
-    told = {key: tuple(value) if isinstance(value, list) else value for key, value in told.items()}
-    loss = motion.loss(recipe[name]["readings"], recipe[name].get("last", 1.0))
-    lessons = motion.Lessons(words, **told, together=processes().num_processes)
-    fit_packed(learner, lessons, loss, config(recipe, name, out))
+    lessons, loss = clips(words, recipe[name])
+    fit_as(learner, "packed", lessons, loss, config(recipe, name, out))
+
+
+def clips(words: Any, told: dict[str, Any]) -> tuple[motion.Lessons, Any]:
+    """The lessons about clips that a table of the recipe describes, and their loss."""
+    loss = motion.loss(told["readings"], told.get("last", 1.0))
+    return motion.Lessons(words, **lesson_settings(told, "clips", without=("lr", "readings", "last"))), loss
+
+
+def run_stories(learner: nn.Module, words: Any, recipe: dict[str, Any], out: Path, name: str) -> None:
+    """Stages 8 to 11."""
+    told, again = recipe[name], recipe[name]["rehearse"]
+    like = recipe[again["like"]] | {"steps": told["steps"], "clips": again["clips"], "seed": again["seed"]}
+    rehearsed, clips_loss = clips(words, like)
+    settings = lesson_settings(told, "films", without=("lr", "guide", "read", "rehearse", "start"))
+    if heads := told.get("start"):
+        begun = stories.Lessons(words, **settings | {"steps": heads["batches"], "seed": told["seed"] - 1_000_000})
+        ids = [token_ids(words, names) for names in (COLOURS, SHAPES)]
+        start = Start(learner.model, [begun[i] for i in range(len(begun))], *ids)
+        {"all": start.run, "speak": start.speak}[heads["heads"]]()
+    lessons = stories.Turns(stories.Lessons(words, **settings), rehearsed, again["every"])
+    fit_as(learner, "guided", lessons, looks.loss(told["guide"], told["read"], clips_loss), config(recipe, name, out))
+
+
+def lesson_settings(told: dict[str, Any], size: str, *, without: tuple[str, ...]) -> dict[str, Any]:
+    """What the lessons of a stage take from its table, each process its share of every batch."""
+    kept = {key: value for key, value in told.items() if key not in without} | shared(told, size)
+    kept = {key: tuple(value) if isinstance(value, list) else value for key, value in kept.items()}
+    return kept | {"together": processes().num_processes}
 
 
 def shared(told: dict[str, Any], size: str) -> dict[str, int]:
@@ -143,10 +182,10 @@ def shared(told: dict[str, Any], size: str) -> dict[str, int]:
     return {"steps": told["steps"] * count, size: told[size] // count}
 
 
-def fit_packed(learner: nn.Module, batches: Any, loss: Any, settings: FitConfig) -> None:
-    """Fits with the attention that keeps to one number type, and puts the usual one back."""
+def fit_as(learner: nn.Module, attention: str, batches: Any, loss: Any, settings: FitConfig) -> None:
+    """Fits with an attention that keeps to one number type, and puts the usual one back."""
     text = learner.model.model.text_model.config
-    text._attn_implementation = "packed"
+    text._attn_implementation = attention
     fit(learner, batches, loss, settings)
     text._attn_implementation = "eager"
 

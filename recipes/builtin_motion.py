@@ -197,7 +197,7 @@ def write_places(model: nn.Module, clips: int = 400) -> None:
     """
     features, tokens, place, colour = _seen(model, clips)
     weight = np.where(colour >= 0, 1.0, 0.1)[:, None]
-    reading = _ridge(features, place - 0.5, weight, 1e-2)
+    reading = ridge(features, place - 0.5, weight, 1e-2)
     free = np.linalg.eigh(np.cov(tokens.T))[1][:, :2]
     size = 0.35 * np.linalg.norm(tokens, axis=1).mean() / (features @ reading).std(0)
     _connector(model).add_(torch.from_numpy((free * size) @ reading.T).float())
@@ -213,7 +213,7 @@ def see_alike(model: nn.Module, clips: int = 400) -> None:
     _, tokens, _, colour = _seen(model, clips)
     tokens = tokens / np.sqrt((tokens**2).mean(1, keepdims=True))
     truth = np.eye(len(COLOURS) + 1)[colour][:, :-1]
-    reading = _ridge(tokens, truth, np.where(colour >= 0, 1.0, 0.05)[:, None], 3e-3)
+    reading = ridge(tokens, truth, np.where(colour >= 0, 1.0, 0.05)[:, None], 3e-3)
     read = tokens[colour >= 0] @ reading
     head = model.config.text_config.head_dim
     gain = np.sqrt(8.0 * np.sqrt(head) / (read**2).sum(1).mean())
@@ -249,7 +249,7 @@ def _cells(clip: Clip, seconds: float) -> tuple[np.ndarray, np.ndarray]:
     return place, colour
 
 
-def _ridge(x: np.ndarray, y: np.ndarray, weight: np.ndarray, strength: float) -> np.ndarray:
+def ridge(x: np.ndarray, y: np.ndarray, weight: np.ndarray, strength: float) -> np.ndarray:
     """The linear reading `[D, K]` of `y` off `x`, with a penalty relative to the mean variance."""
     square = (x * weight).T @ x
     return np.linalg.solve(square + strength * np.trace(square) / len(square) * np.eye(len(square)), (x * weight).T @ y)

@@ -7,12 +7,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from world_frames import EVERY_KIND, shown
 
-from videre.data import world
-from videre.methods.frame_selector.scorers import DIRECT
-from videre.types import Frames, Question, Sample
-from videre.video.open import open_video
+from videre import compat
+
+compat.need_hf()
+
+from builtin_films import film, names  # noqa: E402
+from world_frames import EVERY_KIND, shown  # noqa: E402
+
+from videre.data import world  # noqa: E402
+from videre.methods.frame_selector.scorers import DIRECT  # noqa: E402
+from videre.types import Frames, Question, Sample, Span  # noqa: E402
+from videre.video.open import open_video  # noqa: E402
 
 Told = dict[str, Any]
 """A kind, and what came of one question: 1 or 0 in each view, or a score and the truth."""
@@ -33,7 +39,8 @@ def stories(model: Any, count: int, *, first: int = world.HELD_OUT_SEED) -> Iter
                 whole = views(video.at(even(0.0, story.config.seconds)), rng)
                 sessions = {name: model.watch([frames]) for name, frames in whole.items()}
                 for sample in samples:
-                    yield told(sessions if sample.clip is None else _part(model, video, sample, rng), sample)
+                    asked = sessions if sample.clip is None else _part(model, video, sample, rng)
+                    yield told(asked, sample) | {"shown": float(is_shown(story, sample))}
             path.unlink()
 
 
@@ -42,6 +49,13 @@ def _part(model: Any, video: Any, sample: Sample, rng: np.random.Generator) -> d
     assert part is not None
     frames = video.at(even(part.start_seconds, part.end_seconds))
     return {name: model.watch([some]) for name, some in views(frames, rng).items()}
+
+
+def is_shown(story: world.Story, sample: Sample) -> bool:
+    """Whether the frames show all that a question and its answer name, in the colours that they are called by."""
+    part = sample.clip or Span(0.0, story.config.seconds)
+    seen = film(story, np.array(even(part.start_seconds, part.end_seconds)), part.end_seconds)
+    return all(name in seen.things for text in (sample.question.text, str(sample.answer)) for name in names(text))
 
 
 def even(start: float, end: float) -> list[float]:

@@ -138,12 +138,12 @@ CHUNKS, STORIES = 3, 12
 
 
 def part_builtin() -> list[Row]:
-    """Story questions to the built-in model, which was never shown a story."""
+    """Story questions to the built-in model."""
     rows: dict[str, list[Any]] = defaultdict(list)
     for number in range(CHUNKS):
         for told in chunk(number):
             rows[told["kind"]].append(told)
-    names = ("right", "chance", "shuffled", "one frame", "blind")
+    names = ("right", "chance", "shown", "shuffled", "one frame", "blind")
     return [
         {"kind": kind, "count": len(rows[kind])} | {n: float(np.mean([r[n] for r in rows[kind]])) for n in names}
         for kind in world.STORY_KINDS

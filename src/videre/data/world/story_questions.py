@@ -60,9 +60,14 @@ def story_questions(story: Story, *, kinds: Sequence[str] = STORY_KINDS) -> list
     return list(_samples(story, kinds))
 
 
+def ask(story: Story, kind: str, rng: np.random.Generator) -> Asked | None:
+    """A question of one of `STORY_KINDS`, another one for another generator; None where the story has none."""
+    return _KIND[kind](story, rng)
+
+
 def _samples(story: Story, kinds: Sequence[str]) -> Iterator[Sample]:
     for number, kind in enumerate(STORY_KINDS):
-        asked = _KIND[kind](story, np.random.default_rng([story.seed, 21, number])) if kind in kinds else None
+        asked = ask(story, kind, np.random.default_rng([story.seed, 21, number])) if kind in kinds else None
         if asked:
             yield Sample(
                 id=f"story-{story.seed:08d}-{kind}",

@@ -19,7 +19,7 @@ from torch.nn import functional as F
 from transformers import AttentionInterface
 
 LOOKS = {"name": (2, 1), "carry": (3, 2), "after": (4, 0), "before": (4, 1), "beside": (4, 3)}
-"""Look -> the layer and the head. Clips lose nothing where one of these heads is taken away."""
+"""Look -> the layer and the head. Clips lose next to nothing where one of these heads is taken away."""
 WAYS = ("after", "before", "beside")
 MOST_FRAMES = 24
 

@@ -17,8 +17,10 @@ from videre.video.picture import ONE_THREAD
 CHUNK_FRAMES = 32
 """Frames drawn at once: memory does not grow with the clip."""
 
-OPTIONS = {"preset": "veryfast", "crf": "20", "g": "40", "threads": "1"}
-"""One thread here and in the change of colours: with several, bits may be placed differently from run to run."""
+OPTIONS = {"preset": "veryfast", "crf": "20", "g": "40", "threads": "1", "x264-params": "cpu-independent=1"}
+"""One thread here and in the change of colours: with several, bits may be placed differently from run to run. And the
+encoder's routines that are the same on every processor: with those for AVX-512 one writing in some hundred differs,
+by what was in memory before."""
 
 
 def write(clip: Clip | Story, path: str | os.PathLike) -> Path:
